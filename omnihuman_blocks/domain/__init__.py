@@ -1,0 +1,1 @@
+"""Nouns and decisions. No windows: nothing in here knows a clock, a disk, a network or Prefect."""

@@ -1,0 +1,55 @@
+"""A language tag as somebody wrote it -> the tag as everybody writes it, and who may speak it.
+
+`pt_BR`, `PT-br` and `pt-BR` are one locale, so that they are one row and one video.
+"""
+
+from __future__ import annotations
+
+import langcodes
+
+from omnihuman_blocks.errors import InvalidRow
+
+ANY = "*"
+LONGEST_TAG = 100
+"""No tag in use comes near it; a longer one is a text that slipped into the column."""
+
+
+def canonical(tag: str, column: str = "locale") -> str:
+    """The tag in its BCP-47 form; `InvalidRow` where it names no language."""
+    written = tag.strip().replace("_", "-")
+    if len(written) <= LONGEST_TAG and langcodes.tag_is_valid(written):
+        return langcodes.standardize_tag(written)
+    shown = tag if len(tag) <= LONGEST_TAG else tag[:LONGEST_TAG] + "…"
+    raise InvalidRow(f"`{column}` is {shown!r}, which is no language tag.", column)
+
+
+def canonical_range(tag: str) -> str:
+    """A tag of an avatar's `locales`, where `*` stands for every locale."""
+    return ANY if tag.strip() == ANY else canonical(tag, "locales")
+
+
+def admits(ranges: tuple[str, ...], locale: str) -> bool:
+    """Whether one of an avatar's locales covers this one; an avatar without any admits all.
+
+    `pt` admits `pt-BR`, `zh-CN` admits `zh-Hans-CN`, and `pt-BR` does not admit `pt`: the extended
+    filtering of RFC 4647.
+    """
+    return not ranges or any(_covers(wanted, locale) for wanted in ranges)
+
+
+def _covers(wanted: str, locale: str) -> bool:
+    if wanted == ANY:
+        return True
+    language, *asked = wanted.lower().split("-")
+    first, *rest = locale.lower().split("-")
+    if language != first:
+        return False
+    for subtag in asked:
+        while rest and rest[0] != subtag:
+            if len(rest[0]) == 1:  # what follows a single letter is an extension, not a place
+                return False
+            rest.pop(0)
+        if not rest:
+            return False
+        rest.pop(0)
+    return True
