@@ -1,0 +1,1 @@
+"""One vendor, one wire: requests in, that vendor's own answers out."""
