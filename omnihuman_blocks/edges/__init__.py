@@ -1,0 +1,1 @@
+"""Windows: the only code that touches disk or network. No decisions are made here."""

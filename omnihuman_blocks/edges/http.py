@@ -1,0 +1,299 @@
+"""`HttpCall` out, `HttpReply` back. The only file that speaks HTTP, and the only door for money.
+
+What a lost answer means is decided by where it was lost. Before the request has left this machine
+nothing can have been bought. After that a purchase is in doubt, whatever the error is called.
+
+A purchase travels on a connection of its own: on a kept-alive one the vendor may have just hung
+up, and "closed before it was read" could not be told from "closed after it was accepted".
+An account's credentials are added here, to calls for that account's own addresses, nowhere else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import NoReturn, Self, TypeVar
+from urllib.parse import urljoin
+
+import httpx
+
+from omnihuman_blocks.domain.addresses import is_public
+from omnihuman_blocks.domain.wire import Flow, HttpCall, HttpReply, check_status
+from omnihuman_blocks.edges.network import GuardedTransport
+from omnihuman_blocks.errors import InDoubt, OmniHumanError, Refused, Transient, Unreadable
+
+T = TypeVar("T")
+
+ANSWER_BYTES = 16 * 1024 * 1024
+"""An answer of a vendor is a few kilobytes; what is longer than this is not one."""
+REDIRECTS = 5
+NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
+UNUSABLE = (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError, UnicodeError)
+ASKING = httpx.Timeout(30.0, connect=10.0, pool=60.0)
+FETCHING = httpx.Timeout(60.0, connect=10.0, pool=600.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    """Who asks, and where: credentials as headers, the vendor's addresses and ours for each."""
+
+    name: str
+    credentials: Mapping[str, str] = field(repr=False)
+    addresses: Mapping[str, str]
+    """The vendor's public address -> the address to use instead, or the same."""
+
+    @property
+    def is_local(self) -> bool:
+        """The vendor itself is reached on this machine or network: a sandbox, or a stand-in."""
+        return not all(is_public(address) for address in self.addresses.values())
+
+    @property
+    def fingerprint(self) -> str:
+        """Stands for the account where something is remembered about it; tells no key."""
+        return hashlib.sha256(repr(sorted(self.credentials.items())).encode()).hexdigest()[:16]
+
+    def locate(self, url: str) -> str | None:
+        """The address to use for a public one; None where it is not this vendor's."""
+        for public, own in self.addresses.items():
+            rest = url.removeprefix(public)
+            if rest != url and (not rest or rest[0] in "/?"):
+                return own.rstrip("/") + rest
+        return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Download:
+    """An open file at somebody's address. `size` is what the sender announces."""
+
+    size: int | None
+    chunks: AsyncIterator[bytes]
+
+
+class Http:
+    """One set of connections for all vendors and all jobs of an event loop."""
+
+    def __init__(self, *, connections: int = 200) -> None:
+        many = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
+        never_kept = httpx.Limits(max_connections=connections, max_keepalive_connections=0)
+        # One for all: reading the certificates costs 20 ms and most of a megabyte each time.
+        trust = httpx.create_ssl_context()
+        self._asking = httpx.AsyncClient(timeout=ASKING, limits=many, verify=trust)
+        self._buying = httpx.AsyncClient(timeout=ASKING, limits=never_kept, verify=trust)
+        self._fetching, self._fetching_locally = (
+            httpx.AsyncClient(
+                timeout=FETCHING,
+                transport=GuardedTransport(limits=many, trust=trust, local=local),
+            )
+            for local in (False, True)
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Closes every connection."""
+        for client in (self._asking, self._buying, self._fetching, self._fetching_locally):
+            await client.aclose()
+
+    async def ask(self, account: Account, call: HttpCall) -> HttpReply:
+        """One question that costs nothing, once. Whatever loses its answer is `Transient`."""
+        if call.spends:
+            raise ValueError("A purchase goes through `buy`, which knows what a lost answer means.")
+        client, request = self._prepare(account, call)
+        try:
+            return await _exchange(client, request)
+        except UNUSABLE as error:
+            raise Refused(f"{account.name}: {_why(error)}", "address") from error
+        except (*NEVER_SENT, httpx.TransportError, httpx.DecodingError, TimeoutError) as error:
+            raise Transient(f"No answer from {account.name}: {_why(error)}") from error
+
+    async def follow(self, account: Account, flow: Flow[T]) -> T:
+        """Asks everything that a flow wants to know, in order, and returns what it made of it."""
+        try:
+            call = next(flow)
+            while True:
+                call = flow.send(await self.ask(account, call))
+        except StopIteration as end:
+            meaning: T = end.value
+            return meaning
+        except Unreadable as error:
+            raise Unreadable(f"{account.name} answered something unknown: {error}") from error
+        finally:
+            flow.close()
+
+    async def buy(
+        self,
+        account: Account,
+        call: HttpCall,
+        read: Callable[[HttpReply], T],
+        *,
+        within: float = 60.0,
+    ) -> T:
+        """Sends a purchase once and reads its answer. Never call it again for the same attempt.
+
+        `within` bounds the whole exchange in seconds. Raises `Transient`, `Refused` or
+        `AccountBlocked` where nothing was bought, and `InDoubt` wherever that is not certain.
+        """
+        if not call.spends:
+            raise ValueError("Only a purchase goes through `buy`.")
+        client, request = self._prepare(account, call)
+        try:
+            async with asyncio.timeout(within):
+                reply = await _exchange(client, request)
+        except UNUSABLE as error:
+            raise Refused(f"{account.name}: {_why(error)}", "address") from error
+        except NEVER_SENT as error:
+            raise Transient(
+                f"{account.name} could not be reached, so nothing was bought: {_why(error)}"
+            ) from error
+        except (httpx.TransportError, httpx.DecodingError, Unreadable, TimeoutError) as error:
+            raise InDoubt(
+                f"The purchase was sent to {account.name} and its answer was lost: {_why(error)}"
+            ) from error
+        try:
+            return read(reply)
+        except Unreadable as error:
+            raise InDoubt(
+                f"The purchase was sent to {account.name}, which answered something unknown "
+                f"(HTTP {reply.status}): {error}"
+            ) from error
+
+    @asynccontextmanager
+    async def download(self, url: str, *, local: bool) -> AsyncGenerator[Download, None]:
+        """Opens a file. Never carries a key. `local`: this machine and network are allowed.
+
+        Redirects are followed a few times, each target judged like the first address.
+        A final "no" for this address is `Refused` with the status as its code: it may have
+        expired, and its vendor may know another one.
+        """
+        client = self._fetching_locally if local else self._fetching
+        response = await _open(client, url)
+        try:
+            announced = response.headers.get("content-length", "")
+            encoded = response.headers.get("content-encoding", "identity") != "identity"
+            size = int(announced) if announced.isdigit() and not encoded else None
+            yield Download(size=size, chunks=_chunks(response))
+        finally:
+            await response.aclose()
+
+    async def read(self, url: str, *, local: bool, most: int) -> bytes:
+        """A whole file of at most `most` bytes."""
+        async with self.download(url, local=local) as download:
+            content = bytearray()
+            async for chunk in download.chunks:
+                content += chunk
+                if len(content) > most:
+                    raise Refused(f"{url} has more than {most:,} bytes", "too_large")
+        if download.size is not None and len(content) != download.size:
+            raise Transient(f"{url} broke off after {len(content):,} of {download.size:,} bytes")
+        return bytes(content)
+
+    def _prepare(self, account: Account, call: HttpCall) -> tuple[httpx.AsyncClient, httpx.Request]:
+        """The request with its credentials, and the connections that suit it."""
+        headers = {"accept": "application/json", **call.headers}
+        own = account.locate(call.url)
+        if call.signed:
+            if own is None:
+                raise ValueError(f"{call.url} is not an address of {account.name}: no key for it.")
+            headers |= account.credentials
+        if own is not None:
+            client = self._buying if call.spends else self._asking
+        else:
+            client = self._fetching_locally if account.is_local else self._fetching
+        content = call.content
+        if content is None and call.json is not None:
+            content = json.dumps(call.json, default=float, allow_nan=False).encode()
+            headers.setdefault("content-type", "application/json")
+        try:
+            url = httpx.URL(own or call.url).copy_merge_params(dict(call.params))
+            request = client.build_request(call.method, url, headers=headers, content=content)
+        except UNUSABLE as error:
+            raise Refused(f"{account.name}: no usable address ({error})", "address") from error
+        return client, request
+
+
+async def _exchange(client: httpx.AsyncClient, request: httpx.Request) -> HttpReply:
+    """Sends one request and reads its answer to the end, within bounds. Follows no redirect."""
+    response = await client.send(request, stream=True, follow_redirects=False)
+    try:
+        content = bytearray()
+        async for chunk in response.aiter_bytes():
+            content += chunk
+            if len(content) > ANSWER_BYTES:
+                raise Unreadable(f"The answer has more than {ANSWER_BYTES:,} bytes")
+    finally:
+        await response.aclose()
+    return HttpReply(
+        status=response.status_code,
+        headers={name.lower(): value for name, value in response.headers.items()},
+        text=bytes(content).decode("utf-8", errors="replace"),
+        received_at=datetime.now(UTC),
+    )
+
+
+async def _open(client: httpx.AsyncClient, url: str) -> httpx.Response:
+    for _ in range(REDIRECTS + 1):
+        response = await _get(client, url)
+        if not response.has_redirect_location:
+            if response.status_code == 200:
+                return response
+            await _raise_unavailable(response, url)
+        await response.aclose()
+        url = urljoin(url, response.headers["location"])
+    raise Refused(f"{_bare(url)} redirects more than {REDIRECTS} times", "redirects")
+
+
+async def _get(client: httpx.AsyncClient, url: str) -> httpx.Response:
+    try:
+        # Sent plain, so that the announced length is the length of the file.
+        request = client.build_request("GET", url, headers={"accept-encoding": "identity"})
+        return await client.send(request, stream=True, follow_redirects=False)
+    except UNUSABLE as error:
+        raise Refused(f"{_bare(url)} is no usable address ({error})", "address") from error
+    except httpx.TransportError as error:
+        raise Transient(f"{_bare(url)} cannot be read now: {_why(error)}") from error
+
+
+async def _raise_unavailable(response: httpx.Response, url: str) -> NoReturn:
+    """A file has no account: what a vendor's 401 to 403 would mean is here an expired address."""
+    await response.aclose()
+    reply = HttpReply(
+        status=response.status_code,
+        headers={name.lower(): value for name, value in response.headers.items()},
+        received_at=datetime.now(UTC),
+    )
+    if response.status_code in (401, 402, 403) or not 400 <= response.status_code < 600:
+        raise Refused(
+            f"{_bare(url)} is not there (HTTP {response.status_code})",
+            f"http_{response.status_code}",
+        )
+    check_status(reply, f"reading {_bare(url)}")
+    raise AssertionError(response.status_code)  # pragma: no cover - check_status raised
+
+
+async def _chunks(response: httpx.Response) -> AsyncIterator[bytes]:
+    try:
+        async for chunk in response.aiter_bytes():
+            yield chunk
+    except (httpx.TransportError, httpx.DecodingError) as error:
+        where = _bare(str(response.url))
+        raise Transient(f"{where} broke off while it was read: {_why(error)}") from error
+
+
+def _bare(url: str) -> str:
+    """An address fit for a message: what follows `?` is often a signature."""
+    return url.partition("?")[0].partition("#")[0][:300]
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, OmniHumanError):
+        return str(error)
+    return f"{type(error).__name__}: {error}".removesuffix(": ")

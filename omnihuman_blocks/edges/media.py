@@ -1,0 +1,223 @@
+"""An address in a table -> `Media`: digest, size, real format, exact length or sides.
+
+Everything here is free and repeatable. What a medium is, is asked of its bytes and never of its
+name: the key of a job hangs on the digest and its price on the length.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from omnihuman_blocks.domain.addresses import is_web
+from omnihuman_blocks.domain.job import Media, MediaKind, Upload
+from omnihuman_blocks.domain.limits import COLUMNS
+from omnihuman_blocks.edges.picture import look
+from omnihuman_blocks.edges.places import Place, Unusable, find, locate, shown
+from omnihuman_blocks.edges.sound import listen
+from omnihuman_blocks.errors import InvalidRow, Refused
+
+T = TypeVar("T")
+Read = Callable[[str], Awaitable[bytes]]
+"""The bytes at an http(s) address, bounded in size; `Refused` and `Transient` where there are
+none."""
+
+LARGEST = {
+    MediaKind.IMAGE: 64 * 1024 * 1024,
+    MediaKind.MASK: 64 * 1024 * 1024,
+    MediaKind.AUDIO: 256 * 1024 * 1024,
+}
+"""Far beyond what any vendor takes. Bounds what one thread holds in memory at a time."""
+WEB_AT_ONCE = 8
+KEPT = 100_000
+MEDIA_TYPES = {
+    "jpeg": "image/jpeg",
+    "png": "image/png",
+    "webp": "image/webp",
+    "gif": "image/gif",
+    "avif": "image/avif",
+    "bmp": "image/bmp",
+    "tiff": "image/tiff",
+    "mp3": "audio/mpeg",
+    "wav": "audio/wav",
+    "m4a": "audio/mp4",
+    "aac": "audio/aac",
+    "ogg": "audio/ogg",
+    "flac": "audio/flac",
+    "aiff": "audio/aiff",
+    "webm": "audio/webm",
+    "mp4": "video/mp4",
+}
+REMEDIES = {
+    MediaKind.IMAGE: "Save it again as JPEG or PNG",
+    MediaKind.MASK: "Save it again as PNG",
+    MediaKind.AUDIO: "Save it again as WAV or MP3",
+}
+SUFFIXES = {"jpeg": "jpg", "tiff": "tif"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fingerprint:
+    """A file as it lies there now. `mark` is another one as soon as its content may be."""
+
+    address: str
+    mark: str
+
+
+class MediaMemory(Protocol):
+    """Facts found out by earlier invocations. Called from the threads of the pool."""
+
+    def recall(self, fingerprint: Fingerprint) -> Media | None:
+        """What is known of the file, if it has not changed since."""
+        ...
+
+    def remember(self, fingerprint: Fingerprint, media: Media) -> None:
+        """Takes the place of whatever was known of this address."""
+        ...
+
+
+class Examiner:
+    """Examines each address once, however many rows name it. Belongs to one event loop.
+
+    Files are read and decoded in the pool: its threads bound both the work and the memory.
+    """
+
+    def __init__(self, *, read: Read, pool: Executor, memory: MediaMemory | None = None) -> None:
+        self._read = read
+        self._pool = pool
+        self._memory = memory
+        self._web = asyncio.Semaphore(WEB_AT_ONCE)
+        self._begun: OrderedDict[tuple[MediaKind, str], asyncio.Task[Media]] = OrderedDict()
+
+    async def examine(self, uri: str, kind: MediaKind, base: Path | str) -> Media:
+        """The facts of a medium. `InvalidRow` names the column, the address and the remedy.
+
+        A relative address starts at `base`, the folder of its table.
+        """
+        try:
+            address = locate(uri, base)
+        except Unusable as error:
+            raise _invalid(kind, "", error) from error
+        return await asyncio.shield(self._examination(address, kind))
+
+    async def read_upload(self, media: Media) -> Upload:
+        """The bytes on their way to a vendor: those that were examined, and no others."""
+        content = await self._bytes(media.uri, media.kind)
+        if await self._in_pool(_digest, content) != media.sha256:
+            column = COLUMNS[media.kind]
+            raise InvalidRow(
+                f"`{column}` {shown(media.uri)} has changed since it was examined. Run again.",
+                column,
+            )
+        return Upload(
+            kind=media.kind,
+            name=f"{media.sha256[:32]}.{SUFFIXES.get(media.format, media.format)}",
+            media_type=MEDIA_TYPES.get(media.format, "application/octet-stream"),
+            content=content,
+        )
+
+    def _examination(self, address: str, kind: MediaKind) -> asyncio.Task[Media]:
+        begun = self._begun.get((kind, address))
+        if begun is None:
+            begun = self._begun[kind, address] = asyncio.create_task(self._examine(address, kind))
+            begun.add_done_callback(lambda task: self._finished(kind, address, task))
+        self._begun.move_to_end((kind, address))
+        return begun
+
+    def _finished(self, kind: MediaKind, address: str, task: asyncio.Task[Media]) -> None:
+        """Facts and faults of a file are kept for this invocation; passing trouble is not."""
+        if task.cancelled() or not isinstance(task.exception(), InvalidRow | None):
+            self._begun.pop((kind, address), None)
+        while len(self._begun) > KEPT and next(iter(self._begun.values())).done():
+            self._begun.popitem(last=False)
+
+    async def _examine(self, address: str, kind: MediaKind) -> Media:
+        try:
+            if not is_web(address):
+                return await self._in_pool(_examine_file, address, kind, self._memory)
+            async with self._web:
+                content = await self._bytes(address, kind)
+                return await self._in_pool(_facts, address, kind, content)
+        except Unusable as error:
+            raise _invalid(kind, address, error) from error
+
+    async def _bytes(self, address: str, kind: MediaKind) -> bytes:
+        try:
+            if not is_web(address):
+                return await self._in_pool(_read_file, address, kind)
+            content = await self._read(address)
+        except Refused as error:
+            raise _invalid(kind, address, Unusable(f"cannot be read: {error}")) from error
+        except Unusable as error:
+            raise _invalid(kind, address, error) from error
+        _check_size(len(content), kind)
+        return content
+
+    async def _in_pool(self, work: Callable[..., T], *arguments: object) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work, *arguments)
+
+
+def fingerprint_of(address: str, kind: MediaKind, mark: str) -> Fingerprint:
+    """One file may be looked at as an image and as a mask."""
+    return Fingerprint(address=address, mark=f"{kind} {mark}")
+
+
+def _examine_file(address: str, kind: MediaKind, memory: MediaMemory | None) -> Media:
+    place = find(address)
+    if memory is None or place.mark is None:
+        return _facts(address, kind, _content(place, kind))
+    fingerprint = fingerprint_of(address, kind, place.mark)
+    known = memory.recall(fingerprint)
+    if known is not None:
+        return known
+    media = _facts(address, kind, _content(place, kind))
+    if find(address).mark == place.mark:  # it was not changed while it was read
+        memory.remember(fingerprint, media)
+    return media
+
+
+def _read_file(address: str, kind: MediaKind) -> bytes:
+    return _content(find(address), kind)
+
+
+def _content(place: Place, kind: MediaKind) -> bytes:
+    _check_size(place.size, kind)
+    return place.read()
+
+
+def _check_size(size: int, kind: MediaKind) -> None:
+    if size == 0:
+        raise Unusable("is empty; put the whole file there")
+    if size > LARGEST[kind]:
+        raise Unusable(
+            f"has {size:,} bytes, and at most {LARGEST[kind]:,} are read; make it smaller"
+        )
+
+
+def _facts(address: str, kind: MediaKind, content: bytes) -> Media:
+    known = partial(Media, kind=kind, uri=address, sha256=_digest(content), size=len(content))
+    try:
+        if kind is MediaKind.AUDIO:
+            sound = listen(content)
+            return known(format=sound.format, seconds=sound.seconds)
+        seen = look(content)
+        return known(format=seen.format, width=seen.width, height=seen.height)
+    except ValueError as error:
+        raise Unusable(f"cannot be used: {error}. {REMEDIES[kind]}") from error
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _invalid(kind: MediaKind, address: str, error: Unusable) -> InvalidRow:
+    column = COLUMNS[kind]
+    where = f"`{column}` {shown(address)}" if address else f"`{column}`"
+    return InvalidRow(f"{where} {error}.", column)
