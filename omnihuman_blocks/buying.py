@@ -1,0 +1,310 @@
+"""The steps of a walk around money: buy, stand by while another process buys, look for the lost.
+
+Two commits stand around one request. From the first to the second nothing cancels: whoever wants
+to stop closes the gate and waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import TypeVar
+
+from omnihuman_blocks.domain import pacing
+from omnihuman_blocks.domain.job import Job, MediaKind, Submission, Ticket
+from omnihuman_blocks.domain.lifecycle import Stage
+from omnihuman_blocks.domain.wire import HttpCall, Json
+from omnihuman_blocks.edges.ledger import (
+    Alarm,
+    Applied,
+    Doubt,
+    HeldByOther,
+    Intended,
+    JobState,
+    LedgerUnusable,
+    Wish,
+)
+from omnihuman_blocks.errors import (
+    AccountBlocked,
+    InDoubt,
+    OmniHumanError,
+    OverBudget,
+    Refused,
+    Transient,
+    Unreadable,
+)
+from omnihuman_blocks.house import Desk, House
+
+ANSWER_WITHIN = 60.0
+"""Seconds for a vendor to answer a purchase. Its lease is three times as long."""
+LEASE_MARGIN = 5.0
+STAND_BY_SECONDS = 1.0
+LONGEST_STAND_BY = 600.0
+LONGEST_TEXT = 2000
+"""What is longer in a request is media written into an address; the ledger keeps its beginning."""
+SEARCH_FAILURES = 8
+LEDGER_TRIES = 30
+"""About a quarter of an hour for a full disk to be emptied or a server to come back."""
+
+E = TypeVar("E", Ticket, OmniHumanError)
+
+
+async def buy(house: House, desk: Desk, job: Job, attempt: int, bound: Decimal | None) -> int:
+    """Buys one attempt, waiting its turn where the vendor has too much to do. How many it bought.
+
+    Raises `GateClosed`, `OverBudget`, and `Transient` where the vendor could not be reached for
+    as long as we are patient. What became of the purchase itself stands in the ledger.
+    """
+    submission = await _submission(house, desk, job, attempt)
+    call = desk.seller.room.submission_call(submission)
+    began, tries = time.monotonic(), 0
+    while True:
+        desk.gate.check()
+        house.board.tell(job.key, "buying")
+        wish = Wish(
+            submission=_for_the_ledger(submission),
+            upper_bound=bound,
+            invocation=house.invocation,
+            body=_shortened(call.json),
+        )
+        purchase = asyncio.ensure_future(_purchase(house, desk, submission, call, wish))
+        turned_away = await _uncancelled(purchase)
+        if not isinstance(turned_away, Transient):
+            return turned_away
+        tries += 1
+        if time.monotonic() - began > house.patience_seconds:
+            raise turned_away
+        house.board.tell(job.key, "waiting")
+        await house.rest(pacing.after_failure(tries, turned_away.retry_after))
+
+
+async def _uncancelled(purchase: asyncio.Future[int | Transient]) -> int | Transient:
+    """Waits for a purchase even while we are told to stop, and stops after it."""
+    try:
+        return await asyncio.shield(purchase)
+    except asyncio.CancelledError:
+        await asyncio.wait([purchase])
+        raise
+
+
+async def _purchase(
+    house: House, desk: Desk, submission: Submission, call: HttpCall, wish: Wish
+) -> int | Transient:
+    """Intent, request, answer, ticket. How many were bought, or why it is not the time."""
+    house.passing("before the intent")
+    claim = await house.book(house.ledger.intend, wish)
+    house.passing("after the intent")
+    if isinstance(claim, HeldByOther):
+        await asyncio.sleep(STAND_BY_SECONDS)
+        return 0
+    if not isinstance(claim, Intended):
+        return 0
+    try:
+        ticket = await _send(house, desk, submission, call, claim)
+    except OmniHumanError as error:
+        return await _not_sold(house, desk, claim, error)
+    except BaseException as error:
+        # An error of ours. What was sent was sent, so it is in doubt like a lost answer.
+        doubt = InDoubt(f"The purchase was cut short by an error of ours: {error!r}")
+        await _write(house, desk, house.ledger.lose, claim, doubt)
+        raise
+    house.passing("after the answer")
+    await _write(house, desk, house.ledger.accept, claim, ticket)
+    house.passing("after the ticket")
+    await desk.gate.accepted()
+    return 1
+
+
+async def _send(
+    house: House, desk: Desk, submission: Submission, call: HttpCall, claim: Intended
+) -> Ticket:
+    """The one request that costs money. Its answer is waited for no longer than the claim holds."""
+    left = house.ledger.still_mine(claim) - LEASE_MARGIN
+    if left <= 0 or desk.gate.closed is not None:
+        raise Transient("The claim ran out, or the gate closed, before anything was sent.")
+    return await house.http.buy(
+        desk.seller.account,
+        call,
+        lambda reply: desk.seller.room.read_submission(reply, submission),
+        within=min(ANSWER_WITHIN, left),
+    )
+
+
+async def _not_sold(
+    house: House, desk: Desk, claim: Intended, error: OmniHumanError
+) -> int | Transient:
+    """Writes down why there is no ticket. The class of the error is the decision."""
+    house.passing("after the answer")
+    match error:
+        case Transient():
+            await _write(house, desk, house.ledger.turn_away, claim, error)
+            desk.gate.turned_away()
+            desk.gate.check()
+            return error
+        case AccountBlocked():
+            await _write(house, desk, house.ledger.turn_away, claim, error)
+            await desk.gate.close(error)
+            desk.gate.check()
+        case Refused():
+            await _write(house, desk, house.ledger.refuse, claim, error)
+        case _:
+            doubt = error if isinstance(error, InDoubt) else InDoubt(str(error))
+            await _write(house, desk, house.ledger.lose, claim, doubt)
+            await desk.gate.doubted(doubt)
+    return 0
+
+
+async def _write(
+    house: House, desk: Desk, write: Callable[[Intended, E], Applied], claim: Intended, end: E
+) -> None:
+    """Writes the end of a purchase, again and again: behind a ticket there is a bill."""
+    for tried in range(1, LEDGER_TRIES + 1):
+        try:
+            applied = await house.book(write, claim, end)
+        except LedgerUnusable as error:
+            if tried == LEDGER_TRIES:
+                raise LedgerUnusable(
+                    f"The end of a purchase could not be written down: {error} Keep this: job "
+                    f"{claim.key}, attempt {claim.attempt}: {end}"
+                ) from error
+            await asyncio.sleep(pacing.after_failure(tried, None))
+        else:
+            await heed(desk, applied)
+            return
+
+
+async def heed(desk: Desk, applied: Applied) -> None:
+    """An alarm of the ledger closes the gate: our picture of this vendor's money is wrong."""
+    if applied.alarm is Alarm.ABOVE_RESERVATION:
+        await desk.gate.close(
+            OverBudget(
+                f"{desk.seller.room.TITLE} charged more than was set aside: its price has changed. "
+                f"Say what it costs now: --price {desk.seller.name}=USD_PER_SECOND"
+            )
+        )
+    elif applied.alarm is Alarm.STRAY_TICKET:
+        await desk.gate.close(
+            InDoubt(
+                f"{desk.seller.room.TITLE} sold something that no attempt stands for. Look at it "
+                "with `omnihuman status`."
+            )
+        )
+
+
+async def stand_by(house: House, state: JobState) -> bool:
+    """Somebody else holds the intent: wait for its end, or take it over once its owner is gone."""
+    house.board.tell(state.key, "waiting")
+    deadline = time.monotonic() + LONGEST_STAND_BY
+    while time.monotonic() < deadline:
+        for orphan in await house.book(house.ledger.orphans):
+            if orphan.key == state.key:
+                await house.book(house.ledger.take_over, orphan)
+                return True
+        now = await house.book(house.ledger.state, state.key)
+        if now is None or now.stage is not Stage.INTENDED:
+            return True
+        await house.rest(STAND_BY_SECONDS)
+    return False
+
+
+async def recover(house: House, desk: Desk, job: Job, state: JobState) -> bool:
+    """Looks for a purchase whose answer was lost, where the vendor offers a way; else holds it."""
+    recovering = desk.seller.room.recovering
+    doubts = await house.book(house.ledger.in_doubt, [state.key])
+    if not doubts or recovering is None:
+        return not doubts
+    doubt: Doubt = doubts[0]
+    house.board.tell(job.key, "waiting")
+    ticket = await _search(house, desk, job, doubt)
+    if ticket is None:
+        return False
+    applied = await house.book(house.ledger.adopt, doubt.key, doubt.attempt, ticket, who="recovery")
+    await heed(desk, applied)
+    await desk.gate.accepted()
+    return True
+
+
+async def _search(house: House, desk: Desk, job: Job, doubt: Doubt) -> Ticket | None:
+    room, failures, asked = desk.seller.room, 0, 0
+    if room.recovering is None:
+        return None
+    submission = _as_submitted(job, doubt)
+    look_for = _search_seconds(house, desk, job)
+    while True:
+        age = datetime.now(UTC) - doubt.intended_at
+        try:
+            flow = room.recovering(submission, age)
+            ticket = await house.http.follow(desk.seller.account, flow)
+        except (Transient, Unreadable, InDoubt) as error:
+            failures += 1
+            if failures == SEARCH_FAILURES:
+                return None
+            wish = error.retry_after if isinstance(error, Transient) else None
+            await house.rest(pacing.after_failure(failures, wish))
+            continue
+        except (Refused, AccountBlocked):
+            return None
+        asked += 1
+        waited = max(age, timedelta(0)).total_seconds()
+        wait = pacing.next_wait(waited, look_for, None)
+        if ticket is not None or wait is None:
+            return ticket
+        await house.rest(wait)
+
+
+def _search_seconds(house: House, desk: Desk, job: Job) -> float:
+    """Until a job of this length must have ended, and with it be listed."""
+    seconds = float(job.audio.seconds or 0)
+    expected = desk.expect(job.model, seconds)
+    longest = house.search_seconds if expected is None else 2 * expected.slowest + 30
+    return min(longest, desk.seller.room.LOST_ANSWER.look_for.total_seconds())
+
+
+# --- what is sent, and what of it is kept -------------------------------------------------------
+
+
+async def _submission(house: House, desk: Desk, job: Job, attempt: int) -> Submission:
+    house.board.tell(job.key, "waiting")
+    return Submission(
+        job=job,
+        attempt=attempt,
+        image=await house.address_for(desk, job.image),
+        audio=await house.address_for(desk, job.audio),
+        mask=None if job.mask is None else await house.address_for(desk, job.mask),
+    )
+
+
+def _as_submitted(job: Job, doubt: Doubt) -> Submission:
+    """The very addresses that the lost purchase named: a repeat must be the same request."""
+    return Submission(
+        job=job,
+        attempt=doubt.attempt,
+        image=doubt.image,
+        audio=doubt.audio,
+        mask=doubt.mask,
+    )
+
+
+def _for_the_ledger(submission: Submission) -> Submission:
+    """Media that are written into an address are kept by their digest, not again for each job."""
+    media = {MediaKind.IMAGE: submission.job.image, MediaKind.AUDIO: submission.job.audio}
+    changes = {
+        kind.value: f"data:{media[kind].format};sha256,{media[kind].sha256}"
+        for kind in media
+        if len(getattr(submission, kind.value)) > LONGEST_TEXT
+    }
+    return replace(submission, **changes) if changes else submission  # type: ignore[arg-type]
+
+
+def _shortened(body: Json) -> Json:
+    if isinstance(body, str):
+        return body if len(body) <= LONGEST_TEXT else body[:64] + "…"
+    if isinstance(body, list):
+        return [_shortened(item) for item in body]
+    if isinstance(body, dict):
+        return {name: _shortened(value) for name, value in body.items()}
+    return body

@@ -1,0 +1,171 @@
+"""What was prepared, and how the walks ended -> the files of the results folder and a summary."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import cast
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from omnihuman_blocks.domain.catalogue import row_state
+from omnihuman_blocks.domain.job import JobKey
+from omnihuman_blocks.domain.outcome import JobOutcome, RowState
+from omnihuman_blocks.domain.summary import Summary, charged, count_rows, exit_code
+from omnihuman_blocks.domain.wire import Record
+from omnihuman_blocks.edges import dataset
+from omnihuman_blocks.edges.gallery import write_gallery
+from omnihuman_blocks.edges.joining import NONE
+from omnihuman_blocks.edges.ledger import Ledger
+from omnihuman_blocks.edges.note import Note, write_note
+from omnihuman_blocks.edges.recall import CATALOGUE_FILE, tally_catalogue
+from omnihuman_blocks.edges.results_folder import ResultsFolder
+from omnihuman_blocks.edges.tables import Tables
+from omnihuman_blocks.outcomes import read_outcomes, with_endings, with_flow_runs
+from omnihuman_blocks.preparing import Prepared
+from omnihuman_blocks.walk import Ending
+
+GALLERY_ROWS = 2_000
+"""A page with more videos than this helps nobody; the catalogue has them all."""
+GALLERY_COLUMNS = [
+    *("row_id", "script_id", "locale", "avatar_id", "provider", "state", "video_uri"),
+    *("video_seconds", "cost_usd", "cost_basis", "error_class", "error_message"),
+]
+FAILURE_COLUMNS = ["script_id", "locale", "avatar_id", "state", "error_class", "error_message"]
+FAILURES_SHOWN = 1_000
+REASON_COLUMNS = ["state", "error_class", "error_message"]
+REASONS_SHOWN = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conclusion:
+    """How an invocation ended."""
+
+    summary: Summary
+    exit_code: int
+    failures: Sequence[Mapping[str, object]]
+    """Rows that are not done, for a table that people read."""
+    reasons: Sequence[Mapping[str, object]]
+    """Why rows are not done, the most frequent first, with the number of rows."""
+
+    def told(self) -> Record:
+        """All that whoever asked for it is told."""
+        return {
+            **self.summary.as_json(),
+            "unknown_costs": sum(tally.unknown_costs for tally in self.summary.tallies),
+            "reasons": [cast("Record", dict(reason)) for reason in self.reasons],
+            "exit_code": self.exit_code,
+        }
+
+
+def write_beginning(prepared: Prepared) -> None:
+    """What every later command starts from, written before anything is bought."""
+    order = prepared.order
+    dataset.write_plan(prepared.folder, prepared.plan, prepared.tables, prepared.recognised)
+    write_note(
+        prepared.folder,
+        Note(
+            scripts=order.scripts if isinstance(order.scripts, str) else None,
+            avatars=order.avatars if isinstance(order.avatars, str) else None,
+            provider=order.provider,
+            options={name: str(value) for name, value in order.options.items()},
+            ledger=order.ledger,
+        ),
+    )
+    dataset.write_catalogue(
+        prepared.folder, prepared.plan, prepared.outcomes, prepared.tables, prepared.recognised
+    )
+
+
+def conclude(
+    prepared: Prepared,
+    endings: Iterable[Ending],
+    ledger: Ledger,
+    *,
+    began_at: datetime,
+    flow_run_id: str | None = None,
+) -> Conclusion:
+    """Writes catalogue, history and gallery from the plan and the ledger as it is now."""
+    ended = list(endings)
+    known = with_flow_runs(read_outcomes(ledger, prepared.keys), prepared.flow_runs)
+    outcomes = with_endings(known, ended, flow_run_id)
+    dataset.write_catalogue(
+        prepared.folder, prepared.plan, outcomes, prepared.tables, prepared.recognised
+    )
+    dataset.write_history(
+        prepared.folder, prepared.plan, outcomes, began_at=began_at, ended_at=datetime.now(UTC)
+    )
+    if prepared.folder.is_local:
+        show(prepared.folder, prepared.tables)
+    summary = _summary(prepared, outcomes, ended)
+    return Conclusion(
+        summary=summary,
+        exit_code=exit_code(summary.rows),
+        failures=_failures(prepared.folder),
+        reasons=read_reasons(prepared.folder),
+    )
+
+
+def _summary(
+    prepared: Prepared, outcomes: Mapping[JobKey, JobOutcome], endings: Sequence[Ending]
+) -> Summary:
+    tallies = tally_catalogue(prepared.folder)
+    plan = prepared.plan
+    to_buy = plan.to_buy()
+    bought_now = {ending.key for ending in endings if ending.bought}
+    reused = sum(
+        row_state(row, outcomes) is RowState.DONE
+        and not any(part.job.key in bought_now for part in row.parts)
+        for row in plan.rows
+    )
+    return Summary(
+        rows=count_rows(tallies),
+        jobs=len(plan.jobs) + prepared.kept.jobs,
+        bought=sum(ending.bought for ending in endings),
+        reused=prepared.recognised.count + reused,
+        quote_usd=sum((part.quote or Decimal(0) for part in to_buy), Decimal(0)),
+        unpriced=sum(part.quote is None for part in to_buy),
+        charged_usd=charged(tallies),
+        results=prepared.order.results,
+        tallies=tallies,
+    )
+
+
+def show(folder: ResultsFolder, tables: Tables) -> None:
+    """The gallery: the catalogue's lines beside the words that they speak."""
+    lines = _lines(folder, GALLERY_COLUMNS)[:GALLERY_ROWS].to_pylist()
+    spoken = tables.scripts.values("text")
+    scripts = tables.lines.script[: len(lines)].tolist()
+    words = {
+        line["row_id"]: spoken[script]
+        for line, script in zip(lines, scripts, strict=True)
+        if script != NONE and spoken[script]
+    }
+    write_gallery(Path(folder.root), lines, words)
+
+
+def _failures(folder: ResultsFolder) -> list[dict[str, object]]:
+    lines = _lines(folder, FAILURE_COLUMNS)
+    wanted = pc.not_equal(lines["state"], RowState.DONE.value)
+    rows: list[dict[str, object]] = lines.filter(wanted)[:FAILURES_SHOWN].to_pylist()
+    return rows
+
+
+def read_reasons(folder: ResultsFolder) -> list[dict[str, object]]:
+    """Why rows are not done, by the catalogue: the most frequent reasons first."""
+    lines = _lines(folder, REASON_COLUMNS)
+    groups = lines.filter(pc.is_valid(lines["error_class"])).group_by(REASON_COLUMNS)
+    counted = groups.aggregate([([], "count_all")]).rename_columns([*REASON_COLUMNS, "rows"])
+    order = [("rows", "descending"), *((name, "ascending") for name in REASON_COLUMNS)]
+    rows: list[dict[str, object]] = counted.sort_by(order)[:REASONS_SHOWN].to_pylist()
+    return rows
+
+
+def _lines(folder: ResultsFolder, columns: list[str]) -> pa.Table:
+    with folder.files.open_input_file(folder.path(CATALOGUE_FILE)) as file:
+        return pq.ParquetFile(file).read(columns)

@@ -1,0 +1,129 @@
+"""The last step of a walk: fetch what was bought, decode it to its end, and keep it if it is right.
+
+A file that is not right is fetched again from a fresh address, never bought again. What stays
+wrong is written down as spoiled, with the evidence, and is kept aside for whoever wants to see it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from decimal import Decimal
+from pathlib import Path
+
+from omnihuman_blocks.buying import heed
+from omnihuman_blocks.domain import pacing
+from omnihuman_blocks.domain.checks import ClipFacts, verify
+from omnihuman_blocks.domain.job import Bill, Job
+from omnihuman_blocks.domain.lifecycle import Impossible
+from omnihuman_blocks.domain.pricing import UNKNOWN_CHARGE, Charge, settle
+from omnihuman_blocks.domain.wire import Json
+from omnihuman_blocks.edges import delivery
+from omnihuman_blocks.edges.ledger import Clip, JobState
+from omnihuman_blocks.errors import BadDelivery, Refused, Transient
+from omnihuman_blocks.house import Desk, House
+
+LOOKS = 3
+"""How often the vendor is asked for a fresh address before its file is called spoiled."""
+READ_TRIES = 6
+SUFFIXES: dict[object, delivery.Suffix] = {"WEBM": "webm", "MOV": "mov"}
+
+
+def is_here(house: House, state: JobState) -> bool:
+    """Whether a finished job's file still lies where it was put."""
+    return state.clip is not None and (house.folder / Path(state.clip.file).name).is_file()
+
+
+async def fetch(house: House, desk: Desk, job: Job, state: JobState, *, last: bool) -> bool:
+    """Brings the clip here. `last`: what is wrong now stays wrong. False: tried in vain for now."""
+    house.board.tell(job.key, "fetching")
+    try:
+        delivered = await _received(house, desk, job, state)
+        house.passing("after the download")
+        facts = await _facts(house, job, delivered.path)
+        verify(facts, job.audio.seconds or Decimal(0)).enforce()
+    except Transient:
+        return False
+    except (Refused, BadDelivery) as error:
+        wrong = error if isinstance(error, BadDelivery) else BadDelivery(str(error))
+        if last:
+            await _spoil(house, desk, job, state, wrong)
+        else:
+            await house.book(house.ledger.look_again, state.key, state.attempt, why=str(wrong))
+        return True
+    clip = Clip(
+        file=delivered.path.name,
+        sha256=delivered.sha256,
+        size=delivered.size,
+        width=facts.width,
+        height=facts.height,
+        seconds=facts.video_seconds,
+        likeness=facts.likeness,
+    )
+    charge = _late_charge(desk, job, state, facts.video_seconds)
+    try:
+        applied = await house.book(
+            house.ledger.deliver, state.key, state.attempt, clip, charge=charge
+        )
+    except Impossible:
+        return True  # another process was faster, with the same file
+    house.passing("after the delivery")
+    await heed(desk, applied)
+    return True
+
+
+async def _received(house: House, desk: Desk, job: Job, state: JobState) -> delivery.Delivered:
+    """The file on our disk; stumbles are tried again, an address that is gone is `Refused`."""
+    if not state.outputs:
+        raise BadDelivery("The vendor finished it and named no video.")
+    for tried in range(1, READ_TRIES + 1):
+        try:
+            return await delivery.fetch(
+                state.outputs[0].url,
+                folder=house.folder,
+                key=job.key,
+                open_address=lambda url: house.http.download(
+                    url, local=desk.seller.account.is_local
+                ),
+                pool=house.pool,
+                suffix=_suffix(job),
+            )
+        except Transient as error:
+            if tried == READ_TRIES:
+                raise
+            await house.rest(pacing.after_failure(tried, error.retry_after))
+    raise AssertionError(job.key)  # pragma: no cover - the last try returns or raises
+
+
+async def _facts(house: House, job: Job, path: Path) -> ClipFacts:
+    audio = (await house.read_upload(job.audio)).content
+    return await delivery.inspect(path, audio, pool=house.pool)
+
+
+async def _spoil(house: House, desk: Desk, job: Job, state: JobState, error: BadDelivery) -> None:
+    evidence: Json = None
+    path = delivery.clip_path(house.folder, job.key, _suffix(job))
+    if path.is_file():
+        facts = await _facts(house, job, path)
+        aside = path.with_name(f"{job.key}.rejected{path.suffix}")
+        path.replace(aside)
+        shown = {
+            name: None if value is None else str(value) for name, value in asdict(facts).items()
+        }
+        evidence = {"file": aside.name, **shown}
+    applied = await house.book(
+        house.ledger.spoil, state.key, state.attempt, error, evidence=evidence
+    )
+    await heed(desk, applied)
+
+
+def _late_charge(desk: Desk, job: Job, state: JobState, seconds: Decimal) -> Charge | None:
+    """By the length of what came, where the vendor said nothing about money."""
+    if state.charge is not None and state.charge.usd is not None:
+        return None
+    price = desk.seller.price_of(job.model)
+    charge = settle(Bill(seconds=seconds), price, None)
+    return None if charge == UNKNOWN_CHARGE else charge
+
+
+def _suffix(job: Job) -> delivery.Suffix:
+    return SUFFIXES.get(job.options.content().get("output_format"), "mp4")

@@ -1,0 +1,100 @@
+"""The gate to one vendor: how many jobs may be out, and whether anybody may still buy.
+
+Shared by all jobs of an event loop. It narrows when the vendor says "too many", widens with every
+purchase that is accepted at its limit, and closes for good when buying on would be wrong: a
+blocked account, an exhausted budget, a row of lost answers, or somebody who wants to stop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from omnihuman_blocks.domain import pacing
+from omnihuman_blocks.errors import InDoubt, OmniHumanError
+
+DOUBTS_IN_A_ROW = 3
+"""After so many lost answers in a row it is an outage, not bad luck."""
+
+
+class Stopped(OmniHumanError):
+    """Somebody asked to stop before this was bought."""
+
+
+class GateClosed(OmniHumanError):
+    """Nothing more is bought here. `cause` says why; its class is the row's error class."""
+
+    def __init__(self, cause: OmniHumanError) -> None:
+        super().__init__(str(cause))
+        self.args = (cause,)
+        self.cause = cause
+
+
+class Gate:
+    """Places for jobs at one vendor. A place is held from purchase to finished video."""
+
+    def __init__(self, name: str, *, most: int) -> None:
+        self.name = name
+        self.most = most
+        self.limit = most
+        self.out = 0
+        self._closed: OmniHumanError | None = None
+        self._doubts = 0
+        self._turn = asyncio.Condition()
+
+    @property
+    def closed(self) -> OmniHumanError | None:
+        """Why nobody may buy any more; None while the gate is open."""
+        return self._closed
+
+    @asynccontextmanager
+    async def place(self, *, held: bool = False) -> AsyncGenerator[None, None]:
+        """Waits for a place. `held`: the vendor has the job already, so nobody can turn it away."""
+        async with self._turn:
+            if not held:
+                await self._turn.wait_for(lambda: self._closed or self.out < self.limit)
+                self.check()
+            self.out += 1
+        try:
+            yield
+        finally:
+            self.out -= 1
+            await asyncio.shield(self._wake())
+
+    def check(self) -> None:
+        """Raises `GateClosed` once nobody may buy any more."""
+        if self._closed is not None:
+            raise GateClosed(self._closed)
+
+    async def close(self, cause: OmniHumanError) -> None:
+        """Closes for good. The first cause is the one that is told."""
+        if self._closed is None:
+            self._closed = cause
+        await self._wake()
+
+    def turned_away(self) -> None:
+        """The vendor said "too many": as many as are out without this one are already too many."""
+        self.limit = min(self.limit, pacing.narrowed(self.out - 1))
+
+    async def accepted(self) -> None:
+        """A purchase went through."""
+        self._doubts = 0
+        if self.out >= self.limit:
+            self.limit = pacing.widened(self.limit, self.most)
+            await self._wake()
+
+    async def doubted(self, doubt: InDoubt) -> None:
+        """A purchase's answer was lost. A row of them closes the gate."""
+        self._doubts += 1
+        if self._doubts >= DOUBTS_IN_A_ROW:
+            await self.close(
+                InDoubt(
+                    f"{DOUBTS_IN_A_ROW} answers in a row were lost at {self.name}; nothing more "
+                    f"is bought there until it is looked into. The last one: {doubt}"
+                )
+            )
+
+    async def _wake(self) -> None:
+        async with self._turn:
+            self._turn.notify_all()

@@ -1,0 +1,135 @@
+"""Names and addresses -> an open house, once per event loop. No key is among what is handed over:
+
+keys are read where the house stands, from the environment or from the block that Prefect stores.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from omnihuman_blocks.edges.delivery import sweep
+from omnihuman_blocks.edges.http import Http
+from omnihuman_blocks.edges.ledger import Ledger
+from omnihuman_blocks.edges.media import LARGEST, Examiner
+from omnihuman_blocks.house import House, desk_for
+from omnihuman_blocks.loop_shared import shared
+from omnihuman_blocks.order import Order, Shop, open_shop
+from omnihuman_blocks.progress import board_of
+
+VIDEOS = "videos"
+MOST_BYTES = max(LARGEST.values())
+
+LoadBlock = Callable[[str], Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """What a house is opened with. Plain data without keys; may travel to another machine."""
+
+    invocation: str
+    results: str
+    ledger: str
+    provider: str
+    prices: Mapping[str, Decimal] = field(default_factory=dict)
+    max_in_flight: int | None = None
+    has_budget: bool = False
+    patience_seconds: float
+
+    @classmethod
+    def of(cls, order: Order, invocation: str) -> Setting:
+        """What of an order matters to those who walk."""
+        return cls(
+            invocation=invocation,
+            results=order.results,
+            ledger=order.ledger_address,
+            provider=order.provider,
+            prices=dict(order.prices),
+            max_in_flight=order.max_in_flight,
+            has_budget=order.budget is not None,
+            patience_seconds=order.patience_seconds,
+        )
+
+
+async def house_for(setting: Setting, load_block: LoadBlock) -> House:
+    """The house of an invocation on this event loop, opened by whoever comes first."""
+    return await shared(
+        ("house", setting.invocation), partial(open_house, setting, load_block=load_block)
+    )
+
+
+@asynccontextmanager
+async def open_house(setting: Setting, *, load_block: LoadBlock) -> AsyncGenerator[House, None]:
+    """Opens connections, ledger and desks, and closes them in the reverse order."""
+    order = Order(
+        scripts="",
+        avatars="",
+        results=setting.results,
+        provider=setting.provider,
+        prices=setting.prices,
+        max_in_flight=setting.max_in_flight,
+    )
+    block = await asyncio.to_thread(load_block, setting.provider)
+    shop = open_shop(order, os.environ, with_keys=True, block=block)
+    pool = ThreadPoolExecutor(max_workers=os.cpu_count(), thread_name_prefix="media")
+    await asyncio.to_thread(sweep, _videos(setting))
+    ledger = await asyncio.to_thread(Ledger.open, setting.ledger)
+    try:
+        async with Http() as http:
+            house = _furnish(setting, shop, http=http, ledger=ledger, pool=pool)
+            _open.append((asyncio.get_running_loop(), house))
+            try:
+                yield house
+            finally:
+                _open.remove((asyncio.get_running_loop(), house))
+    finally:
+        await asyncio.to_thread(ledger.close)
+        pool.shutdown(wait=False)
+
+
+def _furnish(
+    setting: Setting, shop: Shop, *, http: Http, ledger: Ledger, pool: ThreadPoolExecutor
+) -> House:
+    nearby = any(seller.account.is_local for seller in shop.sellers.values())
+    examiner = Examiner(read=partial(http.read, local=nearby, most=MOST_BYTES), pool=pool)
+    return House(
+        http=http,
+        ledger=ledger,
+        desks={name: desk_for(seller, http, ledger) for name, seller in shop.sellers.items()},
+        folder=_videos(setting),
+        pool=pool,
+        read_upload=examiner.read_upload,
+        board=board_of(setting.invocation),
+        invocation=setting.invocation if setting.has_budget else None,
+        patience_seconds=setting.patience_seconds,
+    )
+
+
+def _videos(setting: Setting) -> Path:
+    return Path(setting.results.removeprefix("file://")) / VIDEOS
+
+
+_open: list[tuple[asyncio.AbstractEventLoop, House]] = []
+"""Every house of this process, with its loop, so that a signal can reach them."""
+
+
+def stop_houses(why: str) -> None:
+    """From any thread: nothing more is bought in this process, and nobody waits any longer."""
+    for loop, house in _open.copy():
+        with suppress(RuntimeError):  # that loop has ended, and its house with it
+            asyncio.run_coroutine_threadsafe(house.stop(why), loop)
+
+
+async def stop_houses_here() -> None:
+    """On an event loop that is being stopped."""
+    for loop, house in _open.copy():
+        if loop is asyncio.get_running_loop():
+            await house.stop("The flow was stopped before this was bought.")

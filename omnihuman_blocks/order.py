@@ -1,0 +1,174 @@
+"""What somebody asks for, as plain data -> who sells it, at what price, and what they offer."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from omnihuman_blocks.accounts import Seller, seller_from_environment
+from omnihuman_blocks.domain.invocation import Invocation, understand_options, wish_columns
+from omnihuman_blocks.domain.options import Options
+from omnihuman_blocks.domain.planning import Offer
+from omnihuman_blocks.domain.pricing import Price
+from omnihuman_blocks.edges.sources import Given
+from omnihuman_blocks.errors import CannotStart
+from omnihuman_blocks.providers import PROVIDERS, room
+
+BLOCK = "block:"
+SEVERAL = "number_results"
+"""An option that makes one job several videos. A row of a catalogue is one video."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Again:
+    """Which failed jobs are bought once more. Without classes: those that cost nothing."""
+
+    classes: frozenset[str] = frozenset()
+    """Error classes that somebody named, whatever they cost."""
+    is_scheduled: bool = False
+    """It comes around by itself, so there is a number of attempts after which it leaves a job."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """One invocation: tables, where to, who makes it, and how much it may cost."""
+
+    scripts: Given
+    avatars: Given
+    results: str
+    provider: str
+    """A vendor's name, or `block:TYPE-SLUG/NAME`."""
+    options: Mapping[str, object] = field(default_factory=dict)
+    budget: Decimal | None = None
+    prices: Mapping[str, Decimal] = field(default_factory=dict)
+    max_in_flight: int | None = None
+    again: Again | None = None
+    strict: bool = False
+    ledger: str | None = None
+    patience_seconds: float = 2 * 3600.0
+
+    @property
+    def ledger_address(self) -> str:
+        """The ledger's file lies beside the results unless another is named."""
+        if self.ledger is not None:
+            return self.ledger
+        if "://" in self.results and not self.results.startswith("file://"):
+            raise CannotStart(
+                "Results in object storage need a ledger elsewhere: name a file on a local disk or "
+                "a PostgreSQL database with --ledger."
+            )
+        return os.path.join(self.results.removeprefix("file://"), "ledger.db")  # noqa: PTH118 - an address
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shop:
+    """The vendors of an order, by name. `default` is the one of rows that name none."""
+
+    default: str
+    sellers: Mapping[str, Seller]
+    defaults: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    """By vendor: what a block asks for, under every wish of a row."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """By vendor: the version that a block asks for, where the invocation names none."""
+
+    def only(self, names: Collection[str]) -> Shop:
+        """Those that are needed."""
+        kept = {name: seller for name, seller in self.sellers.items() if name in names}
+        return replace(self, sellers=kept)
+
+
+def open_shop(
+    order: Order, environment: Mapping[str, str], *, with_keys: bool, block: Any = None
+) -> Shop:
+    """Every vendor that the order's rows may name.
+
+    The order's own vendor must have a key where one is needed; another one is there if it has one.
+    `block` is the loaded block where the order names one.
+    """
+    agreed = {name: _agreed(usd) for name, usd in order.prices.items()}
+    for name in order.prices:
+        room(name)
+    if block is not None:
+        default = block.vendor
+        first = block.seller(agreed.get(default), order.max_in_flight)
+        defaults, versions = {default: block.wishes()}, {default: block.version}
+    else:
+        default, defaults, versions = order.provider, {}, {}
+        first = seller_from_environment(
+            default,
+            environment,
+            agreed_price=agreed.get(default),
+            max_in_flight=order.max_in_flight,
+            with_key=with_keys,
+        )
+    sellers = {default: first}
+    for name, other in PROVIDERS.items():
+        if name != default and (not with_keys or environment.get(other.KEY_VARIABLE)):
+            sellers[name] = seller_from_environment(
+                name,
+                environment,
+                agreed_price=agreed.get(name),
+                max_in_flight=order.max_in_flight,
+                with_key=with_keys,
+            )
+    return Shop(default=default, sellers=sellers, defaults=defaults, versions=versions)
+
+
+def require_keys(shop: Shop, named: frozenset[str]) -> None:
+    """A row that names a vendor we know and have no key for: nothing can start."""
+    for name in sorted(named & PROVIDERS.keys() - shop.sellers.keys()):
+        variable = PROVIDERS[name].KEY_VARIABLE
+        raise CannotStart(
+            f"Rows in column `provider` name {name}, and there is no key for it. Set {variable}."
+        )
+
+
+def all_options() -> tuple[type[Options], ...]:
+    """Every model's options, of every vendor."""
+    return tuple(model.options for room in PROVIDERS.values() for model in room.MODELS.values())
+
+
+def understood(order: Order) -> Invocation:
+    """The words of `--option`, checked."""
+    if str(order.options.get(SEVERAL, "1")).strip() != "1":
+        raise CannotStart(
+            f"`--option {SEVERAL}` buys several videos in one purchase, which a catalogue cannot "
+            "tell apart. For several takes of each row write `--option variants=N`."
+        )
+    return understand_options(order.options, all_options())
+
+
+def columns_of_wishes() -> frozenset[str]:
+    """The columns of the tables that are wishes."""
+    return wish_columns(all_options()) - {SEVERAL}
+
+
+def offers(shop: Shop, invocation: Invocation, *, with_store: bool = False) -> dict[str, Offer]:
+    """What each vendor of a shop offers in the version that was asked for."""
+    found = {}
+    for name, seller in shop.sellers.items():
+        version = invocation.model or shop.versions.get(name)
+        if version is not None and version not in seller.room.MODELS and name != shop.default:
+            version = None  # asked of the order's own vendor; the others sell what they have
+        model = seller.model(version)
+        found[name] = Offer(
+            provider=name,
+            model=model.id,
+            options=model.options,
+            limits=model.limits,
+            price=seller.price(model),
+            takes_mask=model.takes_mask,
+            stages=seller.room.STAGES,
+            is_nearby=seller.account.is_local,
+            has_store=with_store,
+            defaults=shop.defaults.get(name, {}),
+        )
+    return found
+
+
+def _agreed(usd: Decimal) -> Price:
+    return Price(usd_per_second=usd, as_of=datetime.now(UTC).date(), source="as agreed (--price)")

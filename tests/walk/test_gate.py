@@ -1,0 +1,91 @@
+"""The gate: places, "too many", and when nobody may buy any more."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from omnihuman_blocks.errors import AccountBlocked, InDoubt
+from omnihuman_blocks.gate import DOUBTS_IN_A_ROW, Gate, GateClosed, Stopped
+
+
+async def test_no_more_jobs_are_out_than_there_are_places() -> None:
+    """Fifty jobs, five places: never more than five at once, and all get their turn."""
+    gate, most, served = Gate("vendor", most=5), 0, 0
+
+    async def job() -> None:
+        nonlocal most, served
+        async with gate.place():
+            most = max(most, gate.out)
+            await asyncio.sleep(0)
+            served += 1
+
+    await asyncio.gather(*(job() for _ in range(50)))
+    assert most == 5
+    assert served == 50
+    assert gate.out == 0
+
+
+async def test_a_job_that_the_vendor_has_is_never_turned_away() -> None:
+    """What was bought before is waited for, even where the gate is full or closed."""
+    gate = Gate("vendor", most=1)
+    await gate.close(Stopped("enough"))
+    async with gate.place(held=True), gate.place(held=True):
+        assert gate.out == 2
+
+
+async def test_closing_wakes_everybody_who_waits_with_the_first_reason() -> None:
+    """Nobody hangs at a closed gate."""
+    gate = Gate("vendor", most=1)
+    async with gate.place():
+        waiting = [asyncio.ensure_future(gate.place().__aenter__()) for _ in range(3)]
+        await asyncio.sleep(0)
+        await gate.close(AccountBlocked("no credit"))
+        await gate.close(Stopped("later"))
+        for waiter in waiting:
+            with pytest.raises(GateClosed, match="no credit") as caught:
+                await asyncio.wait_for(waiter, 5)
+            assert isinstance(caught.value.cause, AccountBlocked)
+
+
+async def test_a_cancelled_waiter_takes_no_place() -> None:
+    """Leaving the queue leaves no hole behind."""
+    gate = Gate("vendor", most=1)
+    async with gate.place():
+        waiter = asyncio.ensure_future(gate.place().__aenter__())
+        await asyncio.sleep(0)
+        waiter.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiter
+    assert gate.out == 0
+    async with gate.place():
+        assert gate.out == 1
+
+
+async def test_too_many_narrows_and_every_sale_at_the_limit_widens() -> None:
+    """Down below what was out, up by one with each purchase that is accepted, up to the cap."""
+    gate = Gate("vendor", most=10)
+    async with gate.place(), gate.place(), gate.place():
+        gate.turned_away()
+        assert gate.limit == 1
+        await gate.accepted()
+        assert gate.limit == 2
+        for _ in range(20):
+            await gate.accepted()
+        assert gate.limit == 4  # at the limit no longer, so it is not known that more would fit
+
+
+async def test_three_lost_answers_in_a_row_close_the_gate() -> None:
+    """An outage must not hand a person a thousand riddles; one loss among sales is bad luck."""
+    gate = Gate("vendor", most=10)
+    for _ in range(DOUBTS_IN_A_ROW - 1):
+        await gate.doubted(InDoubt("lost"))
+    await gate.accepted()
+    for _ in range(DOUBTS_IN_A_ROW - 1):
+        await gate.doubted(InDoubt("lost"))
+    gate.check()
+    await gate.doubted(InDoubt("the last one"))
+    with pytest.raises(GateClosed, match="the last one") as caught:
+        gate.check()
+    assert isinstance(caught.value.cause, InDoubt)
