@@ -1,0 +1,164 @@
+"""The catalogue as Prefect flows. Each says what may be asked; `making` does it, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+from prefect import flow
+from prefect.artifacts import create_markdown_artifact
+from prefect.client.schemas.objects import State
+
+from omnihuman_blocks.domain.summary import plan_text
+from omnihuman_blocks.making import Told, make_catalogue, runner
+from omnihuman_blocks.order import Again, Order
+from omnihuman_blocks.preparing import order_of, plan_order
+
+
+@flow(
+    name="generate-catalogue",
+    flow_run_name="catalogue {results}",
+    task_runner=runner(),
+    validate_parameters=False,
+    persist_result=False,
+)
+def generate_catalogue(
+    scripts: str,
+    avatars: str,
+    results: str,
+    provider: str,
+    *,
+    budget: float | str | None = None,
+    prices: Mapping[str, float | str] | None = None,
+    options: Mapping[str, Any] | None = None,
+    max_in_flight: int | None = None,
+    retry_failed: bool = False,
+    only: Sequence[str] | None = None,
+    strict: bool = False,
+    ledger: str | None = None,
+    patience_seconds: float = 7200.0,
+) -> State[Told]:
+    """Makes every video of two tables that is not there yet, and writes the catalogue.
+
+    Run it again as often as you like: what is done is skipped, what was bought is waited for.
+
+    Args:
+        scripts: Address of the table of scripts (Parquet or CSV).
+        avatars: Address of the table of avatars.
+        results: Folder that receives catalogue, videos and ledger.
+        provider: A vendor's name, or `block:TYPE-SLUG/NAME`.
+        budget: What this run may add at most, in dollars.
+        prices: Dollars per second by vendor, where you know better than the package.
+        options: Wishes for all rows, such as `resolution` or `model`.
+        max_in_flight: Jobs at one vendor at once.
+        retry_failed: Buy failed jobs again that cost nothing.
+        only: Classes of errors whose jobs are bought again, whatever they cost.
+        strict: Reject rows with wishes that the model cannot honour.
+        ledger: Address of the ledger, where it is not the file in the results folder.
+        patience_seconds: How long a job is waited for before it is left for the next run.
+    """
+    return make_catalogue(
+        lambda: Order(
+            scripts=scripts,
+            avatars=avatars,
+            results=results,
+            provider=provider,
+            options=options or {},
+            budget=_dollars(budget),
+            prices=_prices(prices),
+            max_in_flight=max_in_flight,
+            again=Again(classes=frozenset(only or ()), is_scheduled=True)
+            if retry_failed or only
+            else None,
+            strict=strict,
+            ledger=ledger,
+            patience_seconds=patience_seconds,
+        )
+    )
+
+
+@flow(
+    name="retry-failed",
+    flow_run_name="retry {results}",
+    task_runner=runner(),
+    validate_parameters=False,
+    persist_result=False,
+)
+def retry_failed(
+    results: str,
+    only: Sequence[str] | None = None,
+    budget: float | str | None = None,
+    max_in_flight: int | None = None,
+    ledger: str | None = None,
+) -> State[Told]:
+    """Buys failed jobs of a results folder again, as new attempts: those that cost nothing.
+
+    Args:
+        results: A results folder.
+        only: Classes of errors whose jobs are bought again, whatever they cost.
+        budget: What this run may add at most, in dollars.
+        max_in_flight: Jobs at one vendor at once.
+        ledger: Address of the ledger, where it is not the file in the results folder.
+    """
+    return make_catalogue(
+        lambda: replace(
+            order_of(results, ledger),
+            again=Again(classes=frozenset(only or ())),
+            budget=_dollars(budget),
+            max_in_flight=max_in_flight,
+        )
+    )
+
+
+@flow(
+    name="estimate-catalogue",
+    flow_run_name="estimate {results}",
+    validate_parameters=False,
+    persist_result=False,
+)
+def estimate_catalogue(
+    scripts: str,
+    avatars: str,
+    results: str,
+    provider: str,
+    *,
+    options: Mapping[str, Any] | None = None,
+    prices: Mapping[str, float | str] | None = None,
+    ledger: str | None = None,
+) -> Told:
+    """What generating would buy and cost, as an artifact. Spends nothing and needs no key.
+
+    Args:
+        scripts: Address of the table of scripts.
+        avatars: Address of the table of avatars.
+        results: The results folder that it would be generated into.
+        provider: A vendor's name, or `block:TYPE-SLUG/NAME`.
+        options: Wishes for all rows.
+        prices: Dollars per second by vendor.
+        ledger: Address of the ledger.
+    """
+    prepared = plan_order(
+        Order(
+            scripts=scripts,
+            avatars=avatars,
+            results=results,
+            provider=provider,
+            options=options or {},
+            prices=_prices(prices),
+            ledger=ledger,
+        )
+    )
+    text = plan_text(prepared.plan)
+    create_markdown_artifact(f"```\n{text}\n```", key="omnihuman-quote", description=results)
+    return dict(prepared.summary().as_json())
+
+
+def _dollars(amount: float | str | None) -> Decimal | None:
+    """A form sends fractions; written out they are the amount that was meant."""
+    return None if amount is None else Decimal(str(amount))
+
+
+def _prices(prices: Mapping[str, float | str] | None) -> dict[str, Decimal]:
+    return {name: Decimal(str(usd)) for name, usd in (prices or {}).items()}
