@@ -1,0 +1,222 @@
+"""`ledger` and `reconcile`: the book of purchases, for the moments in which a person is needed."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import socket
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from omnihuman_blocks.commands.words import Commands, add_command, dollars_of
+from omnihuman_blocks.domain.job import JobKey, Ticket
+from omnihuman_blocks.domain.lifecycle import Stage
+from omnihuman_blocks.domain.outcome import RowState
+from omnihuman_blocks.domain.pricing import Charge, CostBasis
+from omnihuman_blocks.domain.summary import EXIT_DONE, EXIT_IN_DOUBT
+from omnihuman_blocks.edges.ledger import Clip, Doubt, ErrorNote, Known, Ledger
+from omnihuman_blocks.edges.recall import read_catalogue
+from omnihuman_blocks.errors import BadDelivery, CannotStart
+from omnihuman_blocks.preparing import ledger_of, order_of
+from omnihuman_blocks.providers import PROVIDERS, room
+
+SHORTEST_KEY = 6
+
+STAGES = {
+    RowState.DONE: Stage.DONE,
+    RowState.FAILED: Stage.FAILED,
+    RowState.IN_DOUBT: Stage.IN_DOUBT,
+    RowState.PENDING: Stage.ACCEPTED,
+}
+"""What a catalogue's word means in a new ledger; other rows were never bought."""
+
+
+# --- ledger show, cap, rebuild ------------------------------------------------------------------
+
+
+def add_ledger_command(commands: Commands) -> None:
+    """`omnihuman ledger`"""
+    words = add_command(
+        commands,
+        "ledger",
+        says="look into the ledger, set standing caps, or found it anew from a catalogue",
+        example="omnihuman ledger show 3f9a12c4 --results out",
+    )
+    kinds = words.add_subparsers(required=True, metavar="show | cap | rebuild")
+    show = kinds.add_parser("show", help="one job's life in plain words")
+    show.add_argument("key", metavar="KEY", help="a job's key, or its beginning")
+    _add_place(show)
+    show.set_defaults(run=run_show)
+    cap = kinds.add_parser("cap", help="what may be spent at most; without an amount: what holds")
+    cap.add_argument("--vendor", choices=tuple(PROVIDERS), help="of one vendor")
+    cap.add_argument("--per-day", metavar="USD", help="a day (UTC); `none` lifts it")
+    cap.add_argument("--total", metavar="USD", help="in all, of one vendor; `none` lifts it")
+    _add_place(cap)
+    cap.set_defaults(run=run_cap)
+    rebuild = kinds.add_parser("rebuild", help="a new ledger from the catalogue, for a lost one")
+    rebuild.add_argument("results", metavar="DIR", help="a results folder")
+    rebuild.add_argument("--ledger", metavar="URL", help="where the ledger is not DIR/ledger.db")
+    rebuild.set_defaults(run=run_rebuild)
+
+
+def _add_place(words: argparse.ArgumentParser) -> None:
+    words.add_argument("--results", metavar="DIR", default=".", help="the results folder")
+    words.add_argument("--ledger", metavar="URL", help="where the ledger is not DIR/ledger.db")
+
+
+def _open(arguments: argparse.Namespace) -> Ledger:
+    address = arguments.ledger or str(Path(arguments.results) / "ledger.db")
+    return Ledger.open(address, must_exist=True)
+
+
+def run_show(arguments: argparse.Namespace) -> int:
+    """Prints a life."""
+    with _open(arguments) as ledger:
+        print(ledger.history(_key(ledger, arguments.key)))
+    return EXIT_DONE
+
+
+def run_cap(arguments: argparse.Namespace) -> int:
+    """Sets a cap, or tells those that hold."""
+    with _open(arguments) as ledger:
+        if arguments.per_day is not None:
+            ledger.set_cap(_amount(arguments.per_day), vendor=arguments.vendor, per_day=True)
+        if arguments.total is not None:
+            ledger.set_cap(_amount(arguments.total), vendor=arguments.vendor)
+        caps = ledger.caps()
+        for counter in ledger.counters():
+            cap = "no cap" if counter.cap_usd is None else f"of ${counter.cap_usd:.2f}"
+            print(
+                f"{counter.scope}: ${counter.spent_usd:.2f} spent, "
+                f"${counter.reserved_usd:.2f} set aside, {cap}"
+            )
+        unused = caps.keys() - {counter.rule for counter in ledger.counters()}
+        for rule in sorted(unused):
+            print(f"{rule}: nothing spent yet, of ${caps[rule]:.2f}")
+    return EXIT_DONE
+
+
+def _amount(text: str) -> Decimal | None:
+    return None if text == "none" else dollars_of(text)
+
+
+def _key(ledger: Ledger, beginning: str) -> JobKey:
+    found = ledger.keys_beginning(beginning) if len(beginning) >= SHORTEST_KEY else []
+    if len(found) != 1:
+        why = f"names {len(found)} jobs" if found else "names no job"
+        raise CannotStart(
+            f"{beginning!r} {why} in this ledger. Give at least {SHORTEST_KEY} digits of a key; "
+            "column `parts` of the catalogue has them."
+        )
+    return found[0]
+
+
+def run_rebuild(arguments: argparse.Namespace) -> int:
+    """Founds a ledger that will not buy again what the catalogue has."""
+    address = ledger_of(arguments.results, arguments.ledger)
+    with Ledger.open(address) as ledger:
+        enrolled = ledger.rebuild(_known(arguments.results))
+        print(f"{enrolled} jobs of the catalogue are in the ledger {ledger.address} now.")
+    return EXIT_DONE
+
+
+def _known(results: str) -> Iterator[Known]:
+    """The catalogue's jobs that were bought, or may have been."""
+    for line in read_catalogue(results).to_dict("records"):
+        for part in line["parts"] if line["parts"] is not None else ():
+            stage = STAGES.get(RowState(part["state"]))
+            if stage is None or (stage is Stage.ACCEPTED and not part["ticket"]):
+                continue
+            name = line["error_class"]
+            if stage is Stage.FAILED and name == BadDelivery.__name__:
+                stage = Stage.SPOILED
+            failed = stage in (Stage.FAILED, Stage.SPOILED) and name
+            yield Known(
+                key=JobKey(part["job_key"]),
+                provider=line["provider"],
+                model=line["model"],
+                stage=stage,
+                attempt=int(part["attempt"]) or 1,
+                audio_seconds=Decimal(str(part["seconds"])),
+                ticket_id=part["ticket"],
+                charge=Charge(usd=part["cost_usd"], basis=CostBasis(line["cost_basis"])),
+                error=ErrorNote(name=name, message=line["error_message"]) if failed else None,
+                clip=_clip(line) if stage is Stage.DONE else None,
+            )
+
+
+def _clip(line: Mapping[Any, Any]) -> Clip:
+    return Clip(
+        file=str(line["video_uri"]).rpartition("/")[2],
+        sha256=str(line["video_sha256"]),
+        size=int(str(line["video_bytes"])),
+        width=int(str(line["width"])),
+        height=int(str(line["height"])),
+        seconds=Decimal(str(line["video_seconds"])),
+    )
+
+
+# --- reconcile ----------------------------------------------------------------------------------
+
+
+def add_reconcile(commands: Commands) -> None:
+    """`omnihuman reconcile`"""
+    words = add_command(
+        commands,
+        "reconcile",
+        says="settle purchases whose answers were lost: what the vendor shows is for you to say",
+        example="omnihuman reconcile out --job 3f9a12c4 --ticket 019d3c5e",
+    )
+    words.add_argument("results", metavar="DIR", help="a results folder")
+    words.add_argument("--job", metavar="KEY", help="the job's key, or its beginning")
+    said = words.add_mutually_exclusive_group()
+    said.add_argument("--ticket", metavar="ID", help="it was bought: the vendor's id for it")
+    said.add_argument(
+        "--not-bought", action="store_true", help="it was not bought, and may be bought now"
+    )
+    words.add_argument("--ledger", metavar="URL", help="where the ledger is not DIR/ledger.db")
+    words.set_defaults(run=run_reconcile)
+
+
+def run_reconcile(arguments: argparse.Namespace) -> int:
+    """Without a job: what is in doubt and what to look for. With one: what a person says of it."""
+    if bool(arguments.job) != bool(arguments.ticket or arguments.not_bought):
+        raise CannotStart(
+            "Say which job and what became of it: --job KEY with --ticket or --not-bought."
+        )
+    order = order_of(arguments.results, arguments.ledger)
+    with Ledger.open(order.ledger_address, must_exist=True) as ledger:
+        if arguments.job:
+            _settle(ledger, arguments)
+        doubts = ledger.in_doubt()
+        for doubt in doubts:
+            _print_doubt(doubt)
+    if not doubts:
+        print("Nothing is in doubt. Run `generate` again to go on.")
+    return EXIT_IN_DOUBT if doubts else EXIT_DONE
+
+
+def _settle(ledger: Ledger, arguments: argparse.Namespace) -> None:
+    key = _key(ledger, arguments.job)
+    doubts = ledger.in_doubt([key])
+    if not doubts:
+        raise CannotStart(f"Job {key[:12]} is not in doubt. See: omnihuman ledger show {key[:12]}")
+    (doubt,) = doubts
+    person = f"{getpass.getuser()} on {socket.gethostname()}"
+    if arguments.not_bought:
+        ledger.rule_out(doubt, who=person, why="said so on the command line")
+        print(f"{key[:12]}: not bought. The next `generate` may buy it.")
+    else:
+        ticket = Ticket(provider=doubt.provider, model=doubt.model, id=arguments.ticket)
+        ledger.adopt(key, doubt.attempt, ticket, who=person)
+        print(f"{key[:12]}: bought under {arguments.ticket}. The next `generate` fetches it.")
+
+
+def _print_doubt(doubt: Doubt) -> None:
+    vendor = room(doubt.provider)
+    print(
+        f"{doubt.key[:12]} at {vendor.TITLE}, sent {doubt.intended_at:%Y-%m-%d %H:%M:%S} UTC\n"
+        f"  image {doubt.image[:100]}\n  audio {doubt.audio[:100]}\n  {vendor.LOST_ANSWER.remedy}"
+    )

@@ -1,0 +1,139 @@
+"""Words that several commands share, and how all of them answer."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, TypeAlias
+
+from omnihuman_blocks import errors
+from omnihuman_blocks.accounts import price_of
+from omnihuman_blocks.errors import CannotStart, OmniHumanError
+from omnihuman_blocks.order import Order
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - it has no public name
+
+
+def add_command(
+    commands: Commands, name: str, *, says: str, example: str
+) -> argparse.ArgumentParser:
+    """A command with one sentence and an example."""
+    return commands.add_parser(
+        name,
+        help=says,
+        description=says[0].upper() + says[1:] + ".",
+        epilog=f"example:\n  {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def add_tables(words: argparse.ArgumentParser) -> None:
+    """SCRIPTS AVATARS --results --provider and what shapes a job."""
+    words.add_argument("scripts", metavar="SCRIPTS", help="table of scripts: Parquet or CSV")
+    words.add_argument("avatars", metavar="AVATARS", help="table of avatars")
+    words.add_argument("--results", required=True, metavar="DIR", help="the results folder")
+    words.add_argument(
+        "--provider",
+        required=True,
+        metavar="NAME",
+        help="a vendor (its key in the environment), or block:TYPE-SLUG/NAME",
+    )
+    words.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a wish for all rows, such as resolution=720p, model=1 or variants=2",
+    )
+    words.add_argument(
+        "--price",
+        action="append",
+        default=[],
+        metavar="VENDOR=USD",
+        help="dollars per second, where you know better",
+    )
+    words.add_argument("--strict", action="store_true", help="reject wishes a model cannot honour")
+    add_ledger(words)
+
+
+def add_ledger(words: argparse.ArgumentParser) -> None:
+    """--ledger and --json."""
+    words.add_argument("--ledger", metavar="URL", help="where the ledger is not DIR/ledger.db")
+    words.add_argument("--json", action="store_true", help="one JSON object on standard output")
+
+
+def add_buying(words: argparse.ArgumentParser) -> None:
+    """What bounds a purchase."""
+    words.add_argument("--budget", metavar="USD", help="what this invocation may add at most")
+    words.add_argument(
+        "--max-in-flight", type=_positive, metavar="N", help="jobs at one vendor at once"
+    )
+
+
+def order_from(arguments: argparse.Namespace) -> Order:
+    """The order that the words of `add_tables` describe."""
+    return Order(
+        scripts=arguments.scripts,
+        avatars=arguments.avatars,
+        results=arguments.results,
+        provider=arguments.provider,
+        options=options_of(arguments.option),
+        prices=prices_of(arguments.price),
+        strict=arguments.strict,
+        ledger=arguments.ledger,
+    )
+
+
+def options_of(words: list[str]) -> dict[str, str]:
+    """KEY=VALUE words."""
+    found = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals or not name.strip():
+            raise CannotStart(f"--option {word}: write KEY=VALUE, such as resolution=720p.")
+        found[name.strip()] = value
+    return found
+
+
+def prices_of(words: list[str]) -> dict[str, Decimal]:
+    """VENDOR=USD_PER_SECOND words."""
+    return dict(price_of(word) for word in words)
+
+
+def dollars_of(text: str | None) -> Decimal | None:
+    """A budget."""
+    if text is None:
+        return None
+    try:
+        amount = Decimal(text.lstrip("$"))
+    except ArithmeticError:
+        amount = Decimal(-1)
+    if not amount.is_finite() or amount < 0:
+        raise CannotStart(f"--budget {text}: write an amount of dollars, such as 25 or 12.50.")
+    return amount
+
+
+def classes_of(names: list[str]) -> frozenset[str]:
+    """Classes of errors, as they stand in column `error_class`."""
+    known = {cls.__name__ for cls in OmniHumanError.__subclasses__()} & vars(errors).keys()
+    for name in names:
+        if name not in known:
+            listed = ", ".join(sorted(known))
+            raise CannotStart(f"--only {name}: there is no such class of errors. Known: {listed}.")
+    return frozenset(names)
+
+
+def print_json(told: Mapping[str, Any]) -> None:
+    """The answer for programs."""
+    json.dump(told, sys.stdout, indent=2, default=str)
+    print()
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number
