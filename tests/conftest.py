@@ -1,0 +1,78 @@
+"""The environment is scrubbed before any test module is imported: no test knows the user's Prefect,
+keys or addresses. Only what must come before the first import of Prefect, and its server, is here.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+_FOREIGN = ("PREFECT_", "OMNIHUMAN_", "RUNWARE_", "FAL_", "PIXAZO_", "AIMLAPI_")
+
+for _name in [each for each in os.environ if each.startswith(_FOREIGN)]:
+    del os.environ[_name]
+
+_home = Path(tempfile.mkdtemp(prefix="omnihuman-tests-"))
+atexit.register(shutil.rmtree, _home, ignore_errors=True)
+
+os.environ |= {
+    "PREFECT_HOME": str(_home),
+    "PREFECT_LOGGING_LEVEL": "WARNING",
+    "PREFECT_LOGGING_TO_API_ENABLED": "false",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
+    "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
+    "PREFECT_SERVER_REGISTER_BLOCKS_ON_START": "false",
+    # A transaction for every event locks SQLite for seconds after a test with hundreds of tasks,
+    # and Prefect's client answers a locked server with waits of up to a minute.
+    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "0.2",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "100",
+}
+
+
+@pytest.fixture(scope="session")
+def prefect_server(pytestconfig: pytest.Config) -> Iterator[str]:
+    """The API address of a real Prefect server, which this process and its children then use.
+
+    It takes seconds to start. Tests that use it carry `@pytest.mark.xdist_group("prefect")`, so
+    that only one worker pays for it.
+    """
+    from prefect.context import refresh_global_settings_context  # noqa: PLC0415
+    from prefect.events.worker import EventsWorker  # noqa: PLC0415
+    from prefect.server.api.server import SubprocessASGIServer  # noqa: PLC0415
+
+    shutil.copy(_empty_database(pytestconfig), _home / "prefect.db")
+    with SubprocessASGIServer() as server:
+        os.environ["PREFECT_API_URL"] = server.api_url
+        refresh_global_settings_context()
+        yield server.api_url
+        EventsWorker.drain_all(timeout=10, at_exit=False)
+
+
+def _empty_database(config: pytest.Config) -> Path:
+    """A database after Prefect's migrations, which take longest, kept for the next session."""
+    cache = getattr(config, "cache", None)
+    kept = cache.mkdir(f"prefect-{version('prefect')}") if cache is not None else _home / "kept"
+    database = kept / "prefect.db"
+    if not database.exists():
+        made = tempfile.mkdtemp(dir=_home)
+        migrate = [sys.executable, "-m", "prefect", "server", "database", "upgrade", "--yes"]
+        subprocess.run(
+            migrate, env=os.environ | {"PREFECT_HOME": made}, check=True, capture_output=True
+        )
+        kept.mkdir(parents=True, exist_ok=True)
+        shutil.copy(f"{made}/prefect.db", f"{made}/copy.db")
+        shutil.move(f"{made}/copy.db", database)
+    return database
