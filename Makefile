@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test acceptance lint types contracts check coverage lock clean
+.PHONY: help setup demo test lint types contracts check coverage lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -40,10 +40,7 @@ setup: $(VENV)/.dev ## everything a developer needs, in .venv
 DECIDING := tests/domain tests/planning tests/providers tests/properties
 
 test: coverage ## the whole suite
-	$(BIN)/python -m pytest -n 2 --dist loadgroup $(addprefix --ignore=,$(DECIDING)) --ignore=tests/acceptance $(PYTEST_ARGS)
-
-acceptance: $(VENV)/.dev ## the command line as a user runs it: killed, stopped, out of money; minutes
-	$(BIN)/python -m pytest -n 2 --dist loadgroup tests/acceptance $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup $(addprefix --ignore=,$(DECIDING)) $(PYTEST_ARGS)
 
 coverage: $(VENV)/.dev ## the deciding rooms, whose branches must all be covered
 	$(BIN)/python -m pytest -n 2 $(DECIDING) \

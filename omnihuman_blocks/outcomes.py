@@ -39,7 +39,8 @@ def outcome_of(state: JobState, *, is_owned: bool) -> JobOutcome:
     return JobOutcome(
         stage=state.stage,
         is_owned=is_owned,
-        attempt=state.attempt,
+        # An attempt that waits to be bought, or was turned away, has not been made.
+        attempt=state.attempt - (state.stage is Stage.OPEN),
         ticket=None if state.ticket is None else state.ticket.id,
         submitted_at=state.submitted_at,
         finished_at=state.finished_at,

@@ -46,8 +46,8 @@ os.environ |= {
 def prefect_server(pytestconfig: pytest.Config) -> Iterator[str]:
     """The API address of a real Prefect server, which this process and its children then use.
 
-    It takes seconds to start. Tests that use it carry `@pytest.mark.xdist_group("prefect")`, so
-    that only one worker pays for it.
+    It takes seconds to start. Tests that use it carry `@pytest.mark.xdist_group("prefect")`, or
+    "commands" where they are whole commands, so that a worker pays for it only once.
     """
     from prefect.context import refresh_global_settings_context  # noqa: PLC0415
     from prefect.events.worker import EventsWorker  # noqa: PLC0415

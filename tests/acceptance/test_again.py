@@ -17,7 +17,7 @@ Place: TypeAlias = Any
 Prefect: TypeAlias = Any
 """See `conftest.py`."""
 
-pytestmark = pytest.mark.xdist_group("prefect")
+pytestmark = pytest.mark.xdist_group("commands")
 
 ROWS = 10_000
 VOICES, FACES = 4, 5

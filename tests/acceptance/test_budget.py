@@ -11,7 +11,7 @@ Place: TypeAlias = Any
 Prefect: TypeAlias = Any
 """See `conftest.py`."""
 
-pytestmark = pytest.mark.xdist_group("prefect")
+pytestmark = pytest.mark.xdist_group("commands")
 
 
 def test_a_budget_is_never_exceeded(place: Place, prefect: Prefect) -> None:

@@ -13,8 +13,6 @@ from omnihuman_blocks.sandbox.settings import VENDORS
 Place: TypeAlias = Any
 """See `conftest.py`."""
 
-pytestmark = pytest.mark.xdist_group("prefect")
-
 STATES = {"planned", "done", "failed", "rejected", "in_doubt", "blocked", "pending"}
 MEMBERS = {
     *("rows", "jobs", "bought", "reused"),
@@ -105,6 +103,7 @@ def test_a_folder_without_results_is_none(priced: Place, command: str) -> None:
     assert not priced.results.exists()
 
 
+@pytest.mark.xdist_group("commands")
 def test_a_catalogue_without_its_ledger_does_not_buy_itself_again(
     place: Place, until: Callable[..., Any]
 ) -> None:

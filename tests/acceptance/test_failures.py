@@ -11,7 +11,7 @@ from omnihuman_blocks.sandbox.settings import VENDORS
 Place: TypeAlias = Any
 """See `conftest.py`."""
 
-pytestmark = pytest.mark.xdist_group("prefect")
+pytestmark = pytest.mark.xdist_group("commands")
 
 EACH = 7
 CONTENT = {"kind": "fails", "failure": "content"}

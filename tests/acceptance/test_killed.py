@@ -15,7 +15,7 @@ Place: TypeAlias = Any
 Prefect: TypeAlias = Any
 """See `conftest.py`."""
 
-pytestmark = pytest.mark.xdist_group("prefect")
+pytestmark = pytest.mark.xdist_group("commands")
 
 AT_ONCE = 3
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.xdist_group("prefect")
+pytestmark = pytest.mark.xdist_group("commands")
 
 
 def test_a_person_settles_doubts_and_every_word_is_kept(place: Any) -> None:

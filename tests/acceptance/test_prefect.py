@@ -14,7 +14,7 @@ Place: TypeAlias = Any
 Prefect: TypeAlias = Any
 """See `conftest.py`."""
 
-pytestmark = pytest.mark.xdist_group("prefect")
+pytestmark = pytest.mark.xdist_group("commands")
 
 TALKATIVE = {
     "PREFECT_LOGGING_LEVEL": "DEBUG",

@@ -14,7 +14,7 @@ from omnihuman_blocks.sandbox.settings import VENDORS
 Place: TypeAlias = Any
 """See `conftest.py`."""
 
-pytestmark = pytest.mark.xdist_group("prefect")
+pytestmark = pytest.mark.xdist_group("commands")
 
 GRACE_SECONDS = 30.0
 """After so many Prefect's workers and Kubernetes kill."""

@@ -182,7 +182,9 @@ async def test_a_stumble_at_the_till_means_the_same_at_every_vendor(
     with pytest.raises(error) as caught:
         await buy(http, seller(vendor), order(vendor))
     if isinstance(caught.value, Transient):
-        assert caught.value.retry_after == pytest.approx(7, abs=1.5)
+        # A date is told in whole seconds, against a `Date` header that may lag; never too early.
+        wish = caught.value.retry_after
+        assert wish is not None and 6 <= wish <= 10  # noqa: PT018 - one statement about one number
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
