@@ -8,7 +8,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from omnihuman_blocks import flows
-from omnihuman_blocks.making import runner
+from omnihuman_blocks.catalogue.making import runner
 
 
 @flow(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
         RunwareOmniHuman,
     )
     from omnihuman_blocks.cache import JobKeyPolicy
-    from omnihuman_blocks.catalogue import plan_catalogue, read_catalogue
+    from omnihuman_blocks.catalogue.frames import plan_catalogue, read_catalogue
     from omnihuman_blocks.flows import estimate_catalogue, generate_catalogue, retry_failed
     from omnihuman_blocks.runner import EventLoopTaskRunner
     from omnihuman_blocks.tasks import await_video, download_video, generate_video, submit_video

@@ -19,15 +19,15 @@ from prefect.blocks.abstract import JobBlock, JobRun
 from pydantic import Field, SecretStr, WithJsonSchema, field_validator, model_validator
 
 from omnihuman_blocks import one_video
-from omnihuman_blocks.accounts import Seller, account
-from omnihuman_blocks.calling import run_unless_awaiting
 from omnihuman_blocks.domain.addresses import without_credentials
 from omnihuman_blocks.domain.options import Options
 from omnihuman_blocks.domain.pricing import Price
+from omnihuman_blocks.loop.calling import run_unless_awaiting
 from omnihuman_blocks.one_video import Wanted
-from omnihuman_blocks.opening import Setting
 from omnihuman_blocks.providers import room
 from omnihuman_blocks.videos import VideoClip, VideoJob, VideoTicket
+from omnihuman_blocks.walk.accounts import Seller, account
+from omnihuman_blocks.walk.opening import Setting
 
 DOLLARS = r"^\d{1,4}(\.\d+)?$"
 Dollars = Annotated[

@@ -11,8 +11,8 @@ from typing import ClassVar, Literal
 from pydantic import Field, HttpUrl, field_validator
 
 from omnihuman_blocks.block_base import VendorBlock
-from omnihuman_blocks.calling import run_to_end
 from omnihuman_blocks.errors import CannotStart
+from omnihuman_blocks.loop.calling import run_to_end
 from omnihuman_blocks.providers.aimlapi import AimlapiOptions
 from omnihuman_blocks.providers.fal_models import FalOptions15
 from omnihuman_blocks.providers.pixazo import PixazoOptions

@@ -21,11 +21,11 @@ from prefect.cache_policies import CachePolicy
 from prefect.context import TaskRunContext
 from prefect.results import ResultStore
 
-from omnihuman_blocks.calling import run_to_end
 from omnihuman_blocks.domain.addresses import is_web
 from omnihuman_blocks.edges.http import Http
 from omnihuman_blocks.edges.places import Unusable, find, locate
 from omnihuman_blocks.errors import OmniHumanError
+from omnihuman_blocks.loop.calling import run_to_end
 from omnihuman_blocks.videos import VideoClip, VideoReady
 
 ANSWER_SECONDS = 5.0

@@ -11,10 +11,10 @@ from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from prefect.client.schemas.objects import State
 
+from omnihuman_blocks.catalogue.making import Told, make_catalogue, runner
+from omnihuman_blocks.catalogue.preparing import order_of, plan_order
 from omnihuman_blocks.domain.summary import plan_text
-from omnihuman_blocks.making import Told, make_catalogue, runner
-from omnihuman_blocks.order import Again, Order
-from omnihuman_blocks.preparing import order_of, plan_order
+from omnihuman_blocks.walk.order import Again, Order
 
 
 @flow(

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Protocol
 
 from omnihuman_blocks import errors
-from omnihuman_blocks.accounts import Seller
 from omnihuman_blocks.domain import planning
 from omnihuman_blocks.domain.invocation import Invocation
 from omnihuman_blocks.domain.job import Media, MediaKind
@@ -32,13 +31,14 @@ from omnihuman_blocks.errors import (
     Refused,
     Transient,
 )
-from omnihuman_blocks.house import House
-from omnihuman_blocks.loop_shared import shared
-from omnihuman_blocks.opening import MOST_BYTES, Setting, open_house
-from omnihuman_blocks.order import Shop, offers
+from omnihuman_blocks.loop.shared import shared
 from omnihuman_blocks.providers import room
 from omnihuman_blocks.videos import VideoClip, VideoJob, VideoReady, VideoTicket
-from omnihuman_blocks.walk import Ending, Errand, walk
+from omnihuman_blocks.walk.accounts import Seller
+from omnihuman_blocks.walk.house import House
+from omnihuman_blocks.walk.opening import MOST_BYTES, Setting, open_house
+from omnihuman_blocks.walk.order import Shop, offers
+from omnihuman_blocks.walk.walker import Ending, Errand, walk
 
 UNTIL_BOUGHT = HAS_TICKET
 UNTIL_READY = frozenset(

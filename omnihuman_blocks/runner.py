@@ -31,8 +31,8 @@ from prefect.states import Cancelled, Crashed, exception_to_crashed_state
 from prefect.task_engine import run_task_async, run_task_sync
 from prefect.task_runners import TaskRunner
 
-from omnihuman_blocks.loop_future import LoopFuture, futures_in, has_ended
-from omnihuman_blocks.loop_thread import LoopThread, OnStop
+from omnihuman_blocks.loop.future import LoopFuture, futures_in, has_ended
+from omnihuman_blocks.loop.thread import LoopThread, OnStop
 
 if TYPE_CHECKING:
     from types import TracebackType

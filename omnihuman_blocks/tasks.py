@@ -17,8 +17,8 @@ from prefect.tasks import Task
 from omnihuman_blocks import one_video
 from omnihuman_blocks.block_base import VendorBlock
 from omnihuman_blocks.cache import JobKeyPolicy
-from omnihuman_blocks.calling import is_awaiting, run_to_end
 from omnihuman_blocks.errors import CannotStart
+from omnihuman_blocks.loop.calling import is_awaiting, run_to_end
 from omnihuman_blocks.videos import VideoClip, VideoJob, VideoReady, VideoTicket
 
 P = ParamSpec("P")

@@ -8,6 +8,12 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
+from omnihuman_blocks.catalogue.preparing import (
+    NEVER_BY_ITSELF,
+    check_order,
+    order_of,
+    plan_order,
+)
 from omnihuman_blocks.commands.words import (
     Commands,
     add_buying,
@@ -28,12 +34,6 @@ from omnihuman_blocks.domain.summary import (
     EXIT_STOPPED,
     exit_code,
     plan_text,
-)
-from omnihuman_blocks.preparing import (
-    NEVER_BY_ITSELF,
-    check_order,
-    order_of,
-    plan_order,
 )
 
 LOST_WORDS = 240

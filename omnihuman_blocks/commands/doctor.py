@@ -12,10 +12,10 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 from urllib.parse import urlsplit
 
-from omnihuman_blocks.accounts import has_key
 from omnihuman_blocks.commands.words import Commands, add_command, print_json
 from omnihuman_blocks.providers import PROVIDERS
 from omnihuman_blocks.providers.base import Provider
+from omnihuman_blocks.walk.accounts import has_key
 
 REACH_SECONDS = 3.0
 KNOWN_TO_BREAK = {

@@ -10,6 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from omnihuman_blocks.catalogue.preparing import ledger_of, order_of
 from omnihuman_blocks.commands.words import Commands, add_command, dollars_of
 from omnihuman_blocks.domain.job import JobKey, Ticket
 from omnihuman_blocks.domain.lifecycle import Stage
@@ -19,7 +20,6 @@ from omnihuman_blocks.domain.summary import EXIT_DONE, EXIT_IN_DOUBT
 from omnihuman_blocks.edges.ledger import Clip, Doubt, ErrorNote, Known, Ledger
 from omnihuman_blocks.edges.recall import read_catalogue
 from omnihuman_blocks.errors import BadDelivery, CannotStart
-from omnihuman_blocks.preparing import ledger_of, order_of
 from omnihuman_blocks.providers import PROVIDERS, room
 
 SHORTEST_KEY = 6

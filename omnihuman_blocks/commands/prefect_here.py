@@ -7,7 +7,7 @@ import signal
 import sys
 from typing import Any
 
-from omnihuman_blocks.progress import looking_on
+from omnihuman_blocks.walk.progress import looking_on
 
 QUIET = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",

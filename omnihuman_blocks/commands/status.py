@@ -9,16 +9,16 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+from omnihuman_blocks.catalogue.concluding import read_reasons
+from omnihuman_blocks.catalogue.preparing import Prepared, open_ledger, order_of, plan_order
 from omnihuman_blocks.commands.catalogue import print_reason, why
 from omnihuman_blocks.commands.words import Commands, add_command, add_ledger, print_json
-from omnihuman_blocks.concluding import read_reasons
 from omnihuman_blocks.domain.outcome import RowState
 from omnihuman_blocks.domain.planned import Verdict
 from omnihuman_blocks.domain.summary import EXIT_IN_DOUBT, Summary, exit_code, plan_text
 from omnihuman_blocks.edges.ledger import Doubt, Ledger
 from omnihuman_blocks.edges.recall import read_blocked
 from omnihuman_blocks.errors import InDoubt
-from omnihuman_blocks.preparing import Prepared, open_ledger, order_of, plan_order
 from omnihuman_blocks.providers import PROVIDERS
 
 ROWS_SHOWN = 20

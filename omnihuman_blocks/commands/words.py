@@ -10,9 +10,9 @@ from decimal import Decimal
 from typing import Any, TypeAlias
 
 from omnihuman_blocks import errors
-from omnihuman_blocks.accounts import price_of
 from omnihuman_blocks.errors import CannotStart, OmniHumanError
-from omnihuman_blocks.order import Order
+from omnihuman_blocks.walk.accounts import price_of
+from omnihuman_blocks.walk.order import Order
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - it has no public name
 

@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from omnihuman_blocks import buying
 from omnihuman_blocks.block_base import VendorBlock
 from omnihuman_blocks.blocks import BLOCKS
 from omnihuman_blocks.domain import pacing
@@ -22,6 +21,7 @@ from omnihuman_blocks.edges.places import find
 from omnihuman_blocks.providers import room
 from omnihuman_blocks.sandbox.server import Sandbox
 from omnihuman_blocks.sandbox.settings import Settings
+from omnihuman_blocks.walk import buying
 
 RATE = 16000
 SECONDS = 2.0

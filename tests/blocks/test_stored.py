@@ -18,11 +18,11 @@ from prefect.client.schemas.objects import State
 from omnihuman_blocks import FalOmniHuman, flows
 from omnihuman_blocks.block_base import VendorBlock
 from omnihuman_blocks.blocks import BLOCKS, find_block
+from omnihuman_blocks.catalogue.loading import load_block
 from omnihuman_blocks.domain.invocation import Invocation
 from omnihuman_blocks.errors import CannotStart, Refused
-from omnihuman_blocks.loading import load_block
-from omnihuman_blocks.order import Order, offers, open_shop
 from omnihuman_blocks.sandbox.server import Sandbox
+from omnihuman_blocks.walk.order import Order, offers, open_shop
 
 pytestmark = [pytest.mark.xdist_group("prefect"), pytest.mark.usefixtures("prefect_server")]
 

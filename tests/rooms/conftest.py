@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from omnihuman_blocks.accounts import Seller, seller_from_environment
 from omnihuman_blocks.domain.identity import job_key
 from omnihuman_blocks.domain.job import Job, Media, MediaKind, Submission, Upload
 from omnihuman_blocks.edges.http import Http
 from omnihuman_blocks.providers import PROVIDERS
 from omnihuman_blocks.sandbox.server import Sandbox
 from omnihuman_blocks.sandbox.settings import Settings
+from omnihuman_blocks.walk.accounts import Seller, seller_from_environment
 
 RATE = 16000
 

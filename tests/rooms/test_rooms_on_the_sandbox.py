@@ -9,7 +9,6 @@ from typing import Protocol
 
 import pytest
 
-from omnihuman_blocks.accounts import Seller
 from omnihuman_blocks.domain.job import (
     Failed,
     MediaKind,
@@ -24,6 +23,7 @@ from omnihuman_blocks.edges.http import Http
 from omnihuman_blocks.errors import AccountBlocked, InDoubt, Refused, Transient
 from omnihuman_blocks.providers import PROVIDERS
 from omnihuman_blocks.sandbox.server import Sandbox
+from omnihuman_blocks.walk.accounts import Seller
 
 Sellers = Callable[[str], Seller]
 VENDORS = list(PROVIDERS)

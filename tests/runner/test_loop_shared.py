@@ -9,7 +9,7 @@ from contextvars import ContextVar
 
 import pytest
 
-from omnihuman_blocks.loop_shared import close_shared, existing, shared
+from omnihuman_blocks.loop.shared import close_shared, existing, shared
 
 Opener = Callable[[], AbstractAsyncContextManager[str]]
 

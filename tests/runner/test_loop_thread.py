@@ -18,9 +18,9 @@ from typing import Any
 
 import pytest
 
-from omnihuman_blocks import loop_thread
-from omnihuman_blocks.loop_shared import shared
-from omnihuman_blocks.loop_thread import LoopThread, OnStop
+from omnihuman_blocks.loop import thread as loop_thread
+from omnihuman_blocks.loop.shared import shared
+from omnihuman_blocks.loop.thread import LoopThread, OnStop
 
 Walk = Callable[[], Coroutine[Any, Any, str]]
 
@@ -359,7 +359,7 @@ def test_the_loop_ends_by_itself_when_the_main_thread_has_gone() -> None:
         """
         import asyncio, contextvars, logging, threading
         from contextlib import asynccontextmanager
-        from omnihuman_blocks.loop_thread import LoopThread
+        from omnihuman_blocks.loop.thread import LoopThread
 
         begun = threading.Event()
 

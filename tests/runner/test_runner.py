@@ -22,7 +22,7 @@ from prefect.exceptions import CancelledRun, CrashedRun
 from prefect.futures import as_completed
 from prefect.utilities.annotations import allow_failure, opaque, quote
 
-from omnihuman_blocks.loop_shared import shared
+from omnihuman_blocks.loop.shared import shared
 from omnihuman_blocks.runner import EventLoopTaskRunner
 
 pytestmark = [pytest.mark.xdist_group("prefect"), pytest.mark.usefixtures("prefect_server")]

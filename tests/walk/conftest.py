@@ -17,8 +17,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from omnihuman_blocks import buying
-from omnihuman_blocks.accounts import seller_from_environment
 from omnihuman_blocks.domain import pacing
 from omnihuman_blocks.domain.identity import job_key
 from omnihuman_blocks.domain.job import Job, MediaKind
@@ -26,12 +24,14 @@ from omnihuman_blocks.domain.pricing import upper_bound
 from omnihuman_blocks.edges.http import Http
 from omnihuman_blocks.edges.ledger import Ledger
 from omnihuman_blocks.edges.media import Examiner
-from omnihuman_blocks.house import House, desk_for
-from omnihuman_blocks.progress import Board
 from omnihuman_blocks.providers import PROVIDERS
 from omnihuman_blocks.sandbox.server import Sandbox
 from omnihuman_blocks.sandbox.settings import Settings
-from omnihuman_blocks.walk import Errand
+from omnihuman_blocks.walk import buying
+from omnihuman_blocks.walk.accounts import seller_from_environment
+from omnihuman_blocks.walk.house import House, desk_for
+from omnihuman_blocks.walk.progress import Board
+from omnihuman_blocks.walk.walker import Errand
 
 RATE = 16000
 SECONDS = 2.0

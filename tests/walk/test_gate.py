@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from omnihuman_blocks.errors import AccountBlocked, InDoubt
-from omnihuman_blocks.gate import DOUBTS_IN_A_ROW, Gate, GateClosed, Stopped
+from omnihuman_blocks.walk.gate import DOUBTS_IN_A_ROW, Gate, GateClosed, Stopped
 
 
 async def test_no_more_jobs_are_out_than_there_are_places() -> None:

@@ -13,10 +13,10 @@ import pytest
 
 from omnihuman_blocks.domain.lifecycle import Stage
 from omnihuman_blocks.domain.pricing import CostBasis
-from omnihuman_blocks.gate import Stopped
 from omnihuman_blocks.providers import PROVIDERS
 from omnihuman_blocks.sandbox.server import Sandbox
-from omnihuman_blocks.walk import Ending, Errand, walk
+from omnihuman_blocks.walk.gate import Stopped
+from omnihuman_blocks.walk.walker import Ending, Errand, walk
 
 VENDORS = list(PROVIDERS)
 OpenHouse = Callable[..., Any]

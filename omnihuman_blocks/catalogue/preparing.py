@@ -16,7 +16,8 @@ from functools import partial
 
 import pyarrow as pa
 
-from omnihuman_blocks.calling import run_to_end
+from omnihuman_blocks.catalogue.loading import load_block
+from omnihuman_blocks.catalogue.outcomes import read_outcomes, with_flow_runs
 from omnihuman_blocks.domain import planning
 from omnihuman_blocks.domain.catalogue import catalogue_lines
 from omnihuman_blocks.domain.invocation import Invocation
@@ -49,9 +50,9 @@ from omnihuman_blocks.edges.remembered import LedgerMemory, digests_by_address
 from omnihuman_blocks.edges.results_folder import ResultsFolder
 from omnihuman_blocks.edges.tables import Asked, Tables, read_tables
 from omnihuman_blocks.errors import CannotStart, InvalidRow, OmniHumanError, Refused
-from omnihuman_blocks.loading import load_block
-from omnihuman_blocks.opening import MOST_BYTES, VIDEOS
-from omnihuman_blocks.order import (
+from omnihuman_blocks.loop.calling import run_to_end
+from omnihuman_blocks.walk.opening import MOST_BYTES, VIDEOS
+from omnihuman_blocks.walk.order import (
     BLOCK,
     Again,
     Order,
@@ -62,8 +63,7 @@ from omnihuman_blocks.order import (
     require_keys,
     understood,
 )
-from omnihuman_blocks.outcomes import read_outcomes, with_flow_runs
-from omnihuman_blocks.walk import Errand
+from omnihuman_blocks.walk.walker import Errand
 
 NEVER_BY_ITSELF = frozenset({Refused.__name__, InvalidRow.__name__})
 """Failures that would only happen again: bought once more only where somebody names them."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 
-from omnihuman_blocks.buying import heed
 from omnihuman_blocks.domain import pacing
 from omnihuman_blocks.domain.job import Failed, Job, Progress, Ready, Ticket, Working
 from omnihuman_blocks.domain.pricing import UNKNOWN_CHARGE, Charge, settle
 from omnihuman_blocks.edges.ledger import JobState
 from omnihuman_blocks.errors import AccountBlocked, Refused, Transient, Unreadable
-from omnihuman_blocks.house import Desk, House
+from omnihuman_blocks.walk.buying import heed
+from omnihuman_blocks.walk.house import Desk, House
 
 REFUSALS = 5
 """After so many in a row the vendor does not know the ticket; it stays pending, for a person."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from omnihuman_blocks.errors import CannotStart
-from omnihuman_blocks.order import BLOCK
+from omnihuman_blocks.walk.order import BLOCK
 
 
 def load_block(provider: str) -> Any:

@@ -20,10 +20,10 @@ from omnihuman_blocks.edges.delivery import sweep
 from omnihuman_blocks.edges.http import Http
 from omnihuman_blocks.edges.ledger import Ledger
 from omnihuman_blocks.edges.media import LARGEST, Examiner
-from omnihuman_blocks.house import House, desk_for
-from omnihuman_blocks.loop_shared import shared
-from omnihuman_blocks.order import Order, Shop, open_shop
-from omnihuman_blocks.progress import board_of
+from omnihuman_blocks.loop.shared import shared
+from omnihuman_blocks.walk.house import House, desk_for
+from omnihuman_blocks.walk.order import Order, Shop, open_shop
+from omnihuman_blocks.walk.progress import board_of
 
 VIDEOS = "videos"
 MOST_BYTES = max(LARGEST.values())

@@ -37,7 +37,7 @@ from omnihuman_blocks.errors import (
     Transient,
     Unreadable,
 )
-from omnihuman_blocks.house import Desk, House
+from omnihuman_blocks.walk.house import Desk, House
 
 ANSWER_WITHIN = 60.0
 """Seconds for a vendor to answer a purchase. Its lease is three times as long."""

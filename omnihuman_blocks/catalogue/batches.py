@@ -13,11 +13,11 @@ from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.runtime import task_run
 
+from omnihuman_blocks.catalogue.loading import load_block
 from omnihuman_blocks.domain.lifecycle import Stage
 from omnihuman_blocks.errors import OmniHumanError
-from omnihuman_blocks.loading import load_block
-from omnihuman_blocks.opening import Setting, house_for
-from omnihuman_blocks.walk import Ending, Errand, walk
+from omnihuman_blocks.walk.opening import Setting, house_for
+from omnihuman_blocks.walk.walker import Ending, Errand, walk
 
 FEW = 200
 """Up to so many batches: one for each job, so that each is a task run of its own."""

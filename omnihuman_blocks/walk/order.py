@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from omnihuman_blocks.accounts import Seller, seller_from_environment
 from omnihuman_blocks.domain.invocation import Invocation, understand_options, wish_columns
 from omnihuman_blocks.domain.options import Options
 from omnihuman_blocks.domain.planning import Offer
@@ -17,6 +16,7 @@ from omnihuman_blocks.domain.pricing import Price
 from omnihuman_blocks.edges.sources import Given
 from omnihuman_blocks.errors import CannotStart
 from omnihuman_blocks.providers import PROVIDERS, room
+from omnihuman_blocks.walk.accounts import Seller, seller_from_environment
 
 BLOCK = "block:"
 SEVERAL = "number_results"

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Generic, TypeVar
 
-from omnihuman_blocks.loop_shared import close_shared
+from omnihuman_blocks.loop.shared import close_shared
 
 R = TypeVar("R")
 T = TypeVar("T")

@@ -17,16 +17,16 @@ from functools import partial
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
-from omnihuman_blocks.accounts import Seller
-from omnihuman_blocks.asking import Asking
 from omnihuman_blocks.domain import pacing
 from omnihuman_blocks.domain.addresses import is_public, is_web
 from omnihuman_blocks.domain.job import Media, Upload
 from omnihuman_blocks.edges.http import Http
 from omnihuman_blocks.edges.ledger import Ledger
 from omnihuman_blocks.errors import InvalidRow, Transient
-from omnihuman_blocks.gate import Gate, GateClosed, Stopped
-from omnihuman_blocks.progress import Board
+from omnihuman_blocks.walk.accounts import Seller
+from omnihuman_blocks.walk.asking import Asking
+from omnihuman_blocks.walk.gate import Gate, GateClosed, Stopped
+from omnihuman_blocks.walk.progress import Board
 
 T = TypeVar("T")
 

@@ -19,7 +19,7 @@ from prefect.futures import PrefectConcurrentFuture, PrefectFuture
 from prefect.utilities.annotations import quote
 from prefect.utilities.collections import StopVisiting, visit_collection
 
-from omnihuman_blocks.loop_thread import LoopThread
+from omnihuman_blocks.loop.thread import LoopThread
 
 R = TypeVar("R")
 

@@ -10,7 +10,6 @@ from dataclasses import asdict
 from decimal import Decimal
 from pathlib import Path
 
-from omnihuman_blocks.buying import heed
 from omnihuman_blocks.domain import pacing
 from omnihuman_blocks.domain.checks import ClipFacts, verify
 from omnihuman_blocks.domain.job import Bill, Job
@@ -20,7 +19,8 @@ from omnihuman_blocks.domain.wire import Json
 from omnihuman_blocks.edges import delivery
 from omnihuman_blocks.edges.ledger import Clip, JobState
 from omnihuman_blocks.errors import BadDelivery, Refused, Transient
-from omnihuman_blocks.house import Desk, House
+from omnihuman_blocks.walk.buying import heed
+from omnihuman_blocks.walk.house import Desk, House
 
 LOOKS = 3
 """How often the vendor is asked for a fresh address before its file is called spoiled."""

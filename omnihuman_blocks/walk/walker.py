@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import assert_never
 
-from omnihuman_blocks import buying, fetching, waiting
 from omnihuman_blocks.domain.job import Job, JobKey
 from omnihuman_blocks.domain.lifecycle import HAS_TICKET, Impossible, Stage
 from omnihuman_blocks.domain.pricing import CostBasis
 from omnihuman_blocks.edges.ledger import JobState
 from omnihuman_blocks.errors import InvalidRow, OmniHumanError, OverBudget, Refused, Transient
-from omnihuman_blocks.gate import GateClosed, Stopped
-from omnihuman_blocks.house import Desk, House
+from omnihuman_blocks.walk import buying, fetching, waiting
+from omnihuman_blocks.walk.gate import GateClosed, Stopped
+from omnihuman_blocks.walk.house import Desk, House
 
 FREE_RETRIES = 2
 """How often a job that failed in the vendor's own opinion for now, and for nothing, is bought

@@ -9,10 +9,10 @@ from typing import Any
 
 import pandas as pd
 
+from omnihuman_blocks.catalogue.preparing import plan_order
 from omnihuman_blocks.edges.recall import read_catalogue, read_plan
 from omnihuman_blocks.edges.sources import Given
-from omnihuman_blocks.order import Order
-from omnihuman_blocks.preparing import plan_order
+from omnihuman_blocks.walk.order import Order
 
 __all__ = ["plan_catalogue", "read_catalogue"]
 

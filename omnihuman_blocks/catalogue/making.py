@@ -29,8 +29,10 @@ from prefect.futures import PrefectFuture
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
-from omnihuman_blocks.batches import into_batches, walk_batch
-from omnihuman_blocks.concluding import Conclusion, conclude, write_beginning
+from omnihuman_blocks.catalogue.batches import into_batches, walk_batch
+from omnihuman_blocks.catalogue.concluding import Conclusion, conclude, write_beginning
+from omnihuman_blocks.catalogue.loading import load_block
+from omnihuman_blocks.catalogue.preparing import Prepared, open_ledger, prepare
 from omnihuman_blocks.domain.job import JobKey
 from omnihuman_blocks.domain.summary import (
     EXIT_CANNOT_START,
@@ -42,13 +44,11 @@ from omnihuman_blocks.domain.summary import (
     summarise_plan,
 )
 from omnihuman_blocks.errors import CannotStart, OmniHumanError
-from omnihuman_blocks.loading import load_block
-from omnihuman_blocks.opening import Setting, stop_houses, stop_houses_here
-from omnihuman_blocks.order import Order, open_shop
-from omnihuman_blocks.preparing import Prepared, open_ledger, prepare
-from omnihuman_blocks.progress import Board, Glance, onlooker, showing
 from omnihuman_blocks.runner import EventLoopTaskRunner
-from omnihuman_blocks.walk import Ending
+from omnihuman_blocks.walk.opening import Setting, stop_houses, stop_houses_here
+from omnihuman_blocks.walk.order import Order, open_shop
+from omnihuman_blocks.walk.progress import Board, Glance, onlooker, showing
+from omnihuman_blocks.walk.walker import Ending
 
 Told: TypeAlias = dict[str, Any]
 """What a flow returns: the summary, and `exit_code`."""

@@ -12,9 +12,9 @@ from omnihuman_blocks.domain.outcome import UNTOUCHED, Clip, JobOutcome
 from omnihuman_blocks.domain.pricing import Charge, CostBasis
 from omnihuman_blocks.edges.ledger import JobState, Ledger
 from omnihuman_blocks.errors import InDoubt
-from omnihuman_blocks.opening import VIDEOS
 from omnihuman_blocks.providers import PROVIDERS
-from omnihuman_blocks.walk import Ending
+from omnihuman_blocks.walk.opening import VIDEOS
+from omnihuman_blocks.walk.walker import Ending
 
 UNHEARD = "The purchase was on its way when its process ended; its answer was never heard."
 

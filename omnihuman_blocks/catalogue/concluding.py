@@ -13,6 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from omnihuman_blocks.catalogue.outcomes import read_outcomes, with_endings, with_flow_runs
+from omnihuman_blocks.catalogue.preparing import Prepared
 from omnihuman_blocks.domain.catalogue import row_state
 from omnihuman_blocks.domain.job import JobKey
 from omnihuman_blocks.domain.outcome import JobOutcome, RowState
@@ -26,9 +28,7 @@ from omnihuman_blocks.edges.note import Note, write_note
 from omnihuman_blocks.edges.recall import CATALOGUE_FILE, tally_catalogue
 from omnihuman_blocks.edges.results_folder import ResultsFolder
 from omnihuman_blocks.edges.tables import Tables
-from omnihuman_blocks.outcomes import read_outcomes, with_endings, with_flow_runs
-from omnihuman_blocks.preparing import Prepared
-from omnihuman_blocks.walk import Ending
+from omnihuman_blocks.walk.walker import Ending
 
 GALLERY_ROWS = 2_000
 """A page with more videos than this helps nobody; the catalogue has them all."""
