@@ -63,8 +63,8 @@ _PLACES = {
     "estimate_catalogue": "flows",
     "generate_catalogue": "flows",
     "generate_video": "tasks",
-    "plan_catalogue": "catalogue",
-    "read_catalogue": "catalogue",
+    "plan_catalogue": "catalogue.frames",
+    "read_catalogue": "catalogue.frames",
     "retry_failed": "flows",
     "submit_video": "tasks",
 }
