@@ -20,11 +20,11 @@ def looks_worse(limits: Limits, seconds: Decimal) -> Iterator[str]:
 
 
 def would_fit(
-    options: Options, limits: Callable[[Options], Limits], seconds: Decimal | None
+    options: Options, limits: Callable[[Options], Limits], seconds: Decimal
 ) -> Iterator[str]:
     """Resolutions at which audio that is too long now would be taken whole."""
     known = type(options).model_fields.get(RESOLUTION)
-    if known is None or seconds is None or limits(options).admits_seconds(seconds):
+    if known is None or limits(options).admits_seconds(seconds):
         return
     for other in _choices(known.annotation):
         if limits(options.model_copy(update={RESOLUTION: other})).admits_seconds(seconds):

@@ -34,6 +34,14 @@ class Media:
     seconds: Decimal | None = None
     width: int | None = None
     height: int | None = None
+    source: str | None = None
+    """What stands for it in a job's key where that is not its own bytes: the recipe of spoken text,
+    or a recording and the stretch that was cut from it. Made again, it may have other bytes."""
+
+    @property
+    def identity(self) -> str:
+        """What enters the key of a job that uses it."""
+        return self.sha256 if self.source is None else self.source
 
 
 @dataclass(frozen=True, kw_only=True)

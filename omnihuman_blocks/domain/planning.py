@@ -23,6 +23,7 @@ from omnihuman_blocks.domain.planned import Part, Plan, PlannedRow, Verdict
 from omnihuman_blocks.domain.pricing import Price
 from omnihuman_blocks.domain.rejecting import rejection
 from omnihuman_blocks.domain.row import Entry, RejectedRow, Row
+from omnihuman_blocks.domain.voiced import Stretch, Voiced
 from omnihuman_blocks.errors import InvalidRow
 
 IMAGE, AUDIO, MASK = MediaKind.IMAGE, MediaKind.AUDIO, MediaKind.MASK
@@ -68,6 +69,8 @@ class Circumstances:
     """By the name that rows use for the provider."""
     media: Mapping[tuple[MediaKind, str], Media | InvalidRow]
     """What examining showed, by kind and address as the row has it."""
+    voiced: Mapping[int, Voiced | InvalidRow] = field(default_factory=dict)
+    """What was spoken or cut for a row, by its place; a row without it speaks its recording."""
     strict: bool = False
     """A wish that cannot be honoured rejects its row."""
 
@@ -116,16 +119,18 @@ def _plan_entry(entry: Entry, circumstances: Circumstances) -> PlannedRow:
     if offer is None:
         return _rejected(entry, [_unknown_provider(entry, circumstances.offers)])
     draft = _Draft(row=entry, offer=offer)
-    draft.problems.extend(_missing_cells(entry))
+    voiced = circumstances.voiced.get(entry.place)
+    draft.problems.extend(_missing_cells(entry, is_voiced=voiced is not None))
     options, ignored = _understand(draft, strict=circumstances.strict)
     media = _collect(draft, circumstances.media)
+    speech = _speech(draft, voiced, media.pop(AUDIO, None))
     if options is not None:
         limits = offer.limits(options)
-        for found in media.values():
+        for found in (*media.values(), *(stretch.audio for stretch in speech.stretches)):
             draft.problems.extend(breaches(limits, found))
         if not draft.problems:
-            return _planned(draft, options, media, ignored)
-    return _rejected_at(draft, options, media.get(AUDIO))
+            return _planned(draft, options, media, speech, ignored)
+    return _rejected_at(draft, options, speech)
 
 
 def _unknown_provider(row: Row, offers: Mapping[str, Offer]) -> InvalidRow:
@@ -135,9 +140,11 @@ def _unknown_provider(row: Row, offers: Mapping[str, Offer]) -> InvalidRow:
     )
 
 
-def _missing_cells(row: Row) -> Iterator[InvalidRow]:
+def _missing_cells(row: Row, *, is_voiced: bool) -> Iterator[InvalidRow]:
     if row.image_uri is None:
         yield InvalidRow("The avatar has no picture. Give the address of one.", "image_uri")
+    if is_voiced:
+        return
     if row.audio_uri is None and row.text is None:
         yield InvalidRow(
             "There is neither audio nor text. Give the address of a recording.", "audio_uri"
@@ -185,8 +192,19 @@ def _collect(
                 draft.problems.append(found)
             else:
                 media[kind] = found
-    draft.problems.extend(_endless(media.get(AUDIO)))
     return media
+
+
+def _speech(draft: _Draft, voiced: Voiced | InvalidRow | None, recording: Media | None) -> Voiced:
+    """What the row speaks: what was made for it, or its recording as it is."""
+    if isinstance(voiced, InvalidRow):
+        draft.problems.append(voiced)
+    elif voiced is not None:
+        return voiced
+    elif recording is not None:
+        draft.problems.extend(_endless(recording))
+        return Voiced(stretches=(Stretch(audio=recording, start_seconds=WHOLE),))
+    return Voiced(stretches=())
 
 
 def _unreachable(kind: MediaKind, uri: str, offer: Offer) -> Iterator[InvalidRow]:
@@ -205,8 +223,8 @@ def _unreachable(kind: MediaKind, uri: str, offer: Offer) -> Iterator[InvalidRow
         )
 
 
-def _endless(audio: Media | None) -> Iterator[InvalidRow]:
-    if audio is not None and not (audio.seconds is not None and audio.seconds > 0):
+def _endless(audio: Media) -> Iterator[InvalidRow]:
+    if audio.seconds is None or audio.seconds <= 0:
         yield InvalidRow(
             "`audio_uri` has no length that can be told. Save it as WAV or MP3 again.", "audio_uri"
         )
@@ -216,30 +234,43 @@ def _endless(audio: Media | None) -> Iterator[InvalidRow]:
 
 
 def _planned(
-    draft: _Draft, options: Options, media: Mapping[MediaKind, Media], ignored: tuple[str, ...]
+    draft: _Draft,
+    options: Options,
+    media: Mapping[MediaKind, Media],
+    speech: Voiced,
+    ignored: tuple[str, ...],
 ) -> PlannedRow:
     row, offer = draft.row, draft.offer
-    job = _job(row, offer, options, media)
-    seconds = job.audio.seconds or WHOLE
-    part = Part(job=job, start_seconds=WHOLE, seconds=seconds, price=offer.price)
+    parts = tuple(
+        Part(
+            job=_job(row, offer, options, media, stretch.audio),
+            start_seconds=stretch.start_seconds,
+            seconds=stretch.seconds,
+            price=offer.price,
+        )
+        for stretch in speech.stretches
+    )
+    longest = max(part.seconds for part in parts)
     return replace(
         _line(row),
         provider=offer.provider,
         model=offer.model,
-        parts=(part,),
+        parts=parts,
         ignored=ignored,
-        notes=tuple(looks_worse(offer.limits(options), seconds)),
+        notes=(*speech.notes, *looks_worse(offer.limits(options), longest)),
     )
 
 
-def _job(row: Row, offer: Offer, options: Options, media: Mapping[MediaKind, Media]) -> Job:
-    image, audio, mask = media[IMAGE], media[AUDIO], media.get(MASK)
+def _job(
+    row: Row, offer: Offer, options: Options, media: Mapping[MediaKind, Media], audio: Media
+) -> Job:
+    image, mask = media[IMAGE], media.get(MASK)
     key = job_key(
         provider=offer.provider,
         model=offer.model,
-        image=image.sha256,
-        audio=audio.sha256,
-        mask=None if mask is None else mask.sha256,
+        image=image.identity,
+        audio=audio.identity,
+        mask=None if mask is None else mask.identity,
         options=options,
         variant=row.variant,
     )
@@ -315,11 +346,12 @@ def _rejected(row: Row, problems: Iterable[InvalidRow]) -> PlannedRow:
     return replace(_line(row), rejections=tuple(rejection(row, problem) for problem in problems))
 
 
-def _rejected_at(draft: _Draft, options: Options | None, audio: Media | None) -> PlannedRow:
+def _rejected_at(draft: _Draft, options: Options | None, speech: Voiced) -> PlannedRow:
     offer = draft.offer
     notes: tuple[str, ...] = ()
-    if options is not None and audio is not None:
-        notes = tuple(would_fit(options, offer.limits, audio.seconds))
+    if options is not None and speech.stretches:
+        longest = max(stretch.seconds for stretch in speech.stretches)
+        notes = tuple(would_fit(options, offer.limits, longest))
     line = _rejected(draft.row, draft.problems)
     return replace(line, provider=offer.provider, model=offer.model, notes=notes)
 
