@@ -77,18 +77,20 @@ async def fetch(
     pool: Executor,
     suffix: Suffix = "mp4",
     most: int = LARGEST_CLIP,
+    whole: Callable[[], None] = lambda: None,
 ) -> Delivered:
     """Brings a clip here. Free and repeatable; leaves nothing behind where it fails.
 
     `Transient` where the sender hangs up early, `BadDelivery` where what it sends is no clip,
-    `CannotStart` where our own disk is the trouble.
+    `CannotStart` where our own disk is the trouble. `whole` is called once all of it is on the
+    disk, right before it gets its name.
     """
     arriving = _Arriving(clip_path(folder, key, suffix))
     try:
         await _on_disk(pool, arriving, arriving.open)
         async with open_address(url) as sending:
             await _receive(sending, arriving, pool=pool, most=most, name=_name(url))
-        return await _on_disk(pool, arriving, arriving.finish)
+        return await _on_disk(pool, arriving, arriving.finish, whole)
     finally:
         arriving.discard()
 
@@ -177,7 +179,7 @@ class _Arriving:
                 self._digest.update(content)
                 self._size += len(content)
 
-    def finish(self) -> Delivered:
+    def finish(self, whole: Callable[[], None]) -> Delivered:
         """On the disk first, under its name then: after a power cut it is whole or not there."""
         with self._lock:
             if self._file is None:
@@ -185,6 +187,7 @@ class _Arriving:
             self._file.flush()
             os.fsync(self._file.fileno())
             self._file.close()
+            whole()
             self._part.replace(self._final)
             self._file, self._is_over = None, True
             _sync_folder(self.folder)

@@ -37,6 +37,7 @@ from omnihuman_blocks.errors import (
     Transient,
     Unreadable,
 )
+from omnihuman_blocks.walk.borders import Border
 from omnihuman_blocks.walk.house import Desk, House
 
 ANSWER_WITHIN = 60.0
@@ -95,9 +96,9 @@ async def _purchase(
     house: House, desk: Desk, submission: Submission, call: HttpCall, wish: Wish
 ) -> int | Transient:
     """Intent, request, answer, ticket. How many were bought, or why it is not the time."""
-    house.passing("before the intent")
+    house.passing(Border.BEFORE_INTENT)
     claim = await house.book(house.ledger.intend, wish)
-    house.passing("after the intent")
+    house.passing(Border.AFTER_INTENT)
     if isinstance(claim, HeldByOther):
         await asyncio.sleep(STAND_BY_SECONDS)
         return 0
@@ -112,9 +113,9 @@ async def _purchase(
         doubt = InDoubt(f"The purchase was cut short by an error of ours: {error!r}")
         await _write(house, desk, house.ledger.lose, claim, doubt)
         raise
-    house.passing("after the answer")
+    house.passing(Border.AFTER_ANSWER)
     await _write(house, desk, house.ledger.accept, claim, ticket)
-    house.passing("after the ticket")
+    house.passing(Border.AFTER_TICKET)
     await desk.gate.accepted()
     return 1
 
@@ -126,6 +127,7 @@ async def _send(
     left = house.ledger.still_mine(claim) - LEASE_MARGIN
     if left <= 0 or desk.gate.closed is not None:
         raise Transient("The claim ran out, or the gate closed, before anything was sent.")
+    house.passing(Border.BEFORE_REQUEST)
     return await house.http.buy(
         desk.seller.account,
         call,
@@ -138,22 +140,26 @@ async def _not_sold(
     house: House, desk: Desk, claim: Intended, error: OmniHumanError
 ) -> int | Transient:
     """Writes down why there is no ticket. The class of the error is the decision."""
-    house.passing("after the answer")
+    house.passing(Border.AFTER_NO)
     match error:
         case Transient():
             await _write(house, desk, house.ledger.turn_away, claim, error)
+            house.passing(Border.NO_WRITTEN)
             desk.gate.turned_away()
             desk.gate.check()
             return error
         case AccountBlocked():
             await _write(house, desk, house.ledger.turn_away, claim, error)
+            house.passing(Border.NO_WRITTEN)
             await desk.gate.close(error)
             desk.gate.check()
         case Refused():
             await _write(house, desk, house.ledger.refuse, claim, error)
+            house.passing(Border.NO_WRITTEN)
         case _:
             doubt = error if isinstance(error, InDoubt) else InDoubt(str(error))
             await _write(house, desk, house.ledger.lose, claim, doubt)
+            house.passing(Border.NO_WRITTEN)
             await desk.gate.doubted(doubt)
     return 0
 
@@ -202,7 +208,9 @@ async def stand_by(house: House, state: JobState) -> bool:
     while time.monotonic() < deadline:
         for orphan in await house.book(house.ledger.orphans):
             if orphan.key == state.key:
+                house.passing(Border.BEFORE_TAKEOVER)
                 await house.book(house.ledger.take_over, orphan)
+                house.passing(Border.AFTER_TAKEOVER)
                 return True
         now = await house.book(house.ledger.state, state.key)
         if now is None or now.stage is not Stage.INTENDED:
@@ -219,10 +227,13 @@ async def recover(house: House, desk: Desk, job: Job, state: JobState) -> bool:
         return not doubts
     doubt: Doubt = doubts[0]
     house.board.tell(job.key, "waiting")
+    house.passing(Border.BEFORE_SEARCH)
     ticket = await _search(house, desk, job, doubt)
     if ticket is None:
         return False
+    house.passing(Border.FOUND)
     applied = await house.book(house.ledger.adopt, doubt.key, doubt.attempt, ticket, who="recovery")
+    house.passing(Border.ADOPTED)
     await heed(desk, applied)
     await desk.gate.accepted()
     return True

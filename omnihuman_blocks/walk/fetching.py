@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 from omnihuman_blocks.domain import pacing
@@ -19,6 +20,7 @@ from omnihuman_blocks.domain.wire import Json
 from omnihuman_blocks.edges import delivery
 from omnihuman_blocks.edges.ledger import Clip, JobState
 from omnihuman_blocks.errors import BadDelivery, Refused, Transient
+from omnihuman_blocks.walk.borders import Border
 from omnihuman_blocks.walk.buying import heed
 from omnihuman_blocks.walk.house import Desk, House
 
@@ -38,7 +40,7 @@ async def fetch(house: House, desk: Desk, job: Job, state: JobState, *, last: bo
     house.board.tell(job.key, "fetching")
     try:
         delivered = await _received(house, desk, job, state)
-        house.passing("after the download")
+        house.passing(Border.AFTER_DOWNLOAD)
         facts = await _facts(house, job, delivered.path)
         verify(facts, job.audio.seconds or Decimal(0)).enforce()
     except Transient:
@@ -48,7 +50,9 @@ async def fetch(house: House, desk: Desk, job: Job, state: JobState, *, last: bo
         if last:
             await _spoil(house, desk, job, state, wrong)
         else:
+            house.passing(Border.BEFORE_ANOTHER_LOOK)
             await house.book(house.ledger.look_again, state.key, state.attempt, why=str(wrong))
+            house.passing(Border.AFTER_ANOTHER_LOOK)
         return True
     clip = Clip(
         file=delivered.path.name,
@@ -60,13 +64,14 @@ async def fetch(house: House, desk: Desk, job: Job, state: JobState, *, last: bo
         likeness=facts.likeness,
     )
     charge = _late_charge(desk, job, state, facts.video_seconds)
+    house.passing(Border.BEFORE_DELIVERY)
     try:
         applied = await house.book(
             house.ledger.deliver, state.key, state.attempt, clip, charge=charge
         )
     except Impossible:
         return True  # another process was faster, with the same file
-    house.passing("after the delivery")
+    house.passing(Border.AFTER_DELIVERY)
     await heed(desk, applied)
     return True
 
@@ -76,6 +81,7 @@ async def _received(house: House, desk: Desk, job: Job, state: JobState) -> deli
     if not state.outputs:
         raise BadDelivery("The vendor finished it and named no video.")
     for tried in range(1, READ_TRIES + 1):
+        house.passing(Border.BEFORE_DOWNLOAD)
         try:
             return await delivery.fetch(
                 state.outputs[0].url,
@@ -86,6 +92,7 @@ async def _received(house: House, desk: Desk, job: Job, state: JobState) -> deli
                 ),
                 pool=house.pool,
                 suffix=_suffix(job),
+                whole=partial(house.passing, Border.BEFORE_RENAME),
             )
         except Transient as error:
             if tried == READ_TRIES:
@@ -106,6 +113,7 @@ async def _spoil(house: House, desk: Desk, job: Job, state: JobState, error: Bad
         facts = await _facts(house, job, path)
         aside = path.with_name(f"{job.key}.rejected{path.suffix}")
         path.replace(aside)
+        house.passing(Border.PUT_ASIDE)
         shown = {
             name: None if value is None else str(value) for name, value in asdict(facts).items()
         }
@@ -113,6 +121,7 @@ async def _spoil(house: House, desk: Desk, job: Job, state: JobState, error: Bad
     applied = await house.book(
         house.ledger.spoil, state.key, state.attempt, error, evidence=evidence
     )
+    house.passing(Border.AFTER_SPOILING)
     await heed(desk, applied)
 
 

@@ -25,6 +25,7 @@ from omnihuman_blocks.edges.ledger import Ledger
 from omnihuman_blocks.errors import InvalidRow, Transient
 from omnihuman_blocks.walk.accounts import Seller
 from omnihuman_blocks.walk.asking import Asking
+from omnihuman_blocks.walk.borders import Border
 from omnihuman_blocks.walk.gate import Gate, GateClosed, Stopped
 from omnihuman_blocks.walk.progress import Board
 
@@ -68,7 +69,7 @@ class Desk:
 
 @dataclass(kw_only=True)
 class House:
-    """Where jobs walk. `passing` is told the name of every border that a job crosses."""
+    """Where jobs walk. `passing` is told every border that a job crosses."""
 
     http: Http
     ledger: Ledger
@@ -85,7 +86,7 @@ class House:
     """How long a job is waited for after its purchase before it is left pending."""
     search_seconds: float = 900.0
     """How long a lost purchase is looked for, where nothing is known about such jobs."""
-    passing: Callable[[str], None] = lambda _: None
+    passing: Callable[[Border], None] = lambda _: None
     _stopped: asyncio.Event = field(default_factory=asyncio.Event)
 
     def desk(self, provider: str) -> Desk:
@@ -132,6 +133,7 @@ class House:
                 f"{media.kind}_uri",
             )
         upload = await self.read_upload(media)
+        self.passing(Border.BEFORE_UPLOAD)
         for tried in range(1, UPLOAD_TRIES + 1):
             try:
                 staged = await self.http.follow(desk.seller.account, staging(upload))
@@ -140,9 +142,10 @@ class House:
                     raise
                 await self.rest(pacing.after_failure(tried, error.retry_after))
             else:
-                self.passing("staged")
+                self.passing(Border.STAGED)
                 if not staged.address.startswith("data:"):
                     await self.book(self.ledger.keep_staged, name, account, media.sha256, staged)
+                self.passing(Border.ADDRESS_KEPT)
                 return staged.address
         raise AssertionError(media.sha256)  # pragma: no cover - the last try returns or raises
 

@@ -10,6 +10,7 @@ from omnihuman_blocks.domain.job import Failed, Job, Progress, Ready, Ticket, Wo
 from omnihuman_blocks.domain.pricing import UNKNOWN_CHARGE, Charge, settle
 from omnihuman_blocks.edges.ledger import JobState
 from omnihuman_blocks.errors import AccountBlocked, Refused, Transient, Unreadable
+from omnihuman_blocks.walk.borders import Border
 from omnihuman_blocks.walk.buying import heed
 from omnihuman_blocks.walk.house import Desk, House
 
@@ -31,11 +32,12 @@ async def wait(house: House, desk: Desk, job: Job, state: JobState) -> bool:
     if progress is None:
         return False
     took = _age(state) if watched else None
+    house.passing(Border.BEFORE_END)
     if isinstance(progress, Failed):
         await heed(desk, await house.book(house.ledger.fail, state.key, state.attempt, progress))
     else:
         await _write_ready(house, desk, job, state, progress, took=took)
-    house.passing("after the end")
+    house.passing(Border.AFTER_END)
     return True
 
 
@@ -51,6 +53,7 @@ async def _ask_until_the_end(
         await house.rest(pacing.next_wait(aged, deadline, desk.expect(job.model, seconds)) or 0)
     while True:
         elapsed = aged + time.monotonic() - began
+        house.passing(Border.BEFORE_QUESTION)
         try:
             progress: Progress = await desk.asking.check(ticket)
         except (Transient, Unreadable, Refused, AccountBlocked) as error:

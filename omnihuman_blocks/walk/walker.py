@@ -21,6 +21,7 @@ from omnihuman_blocks.domain.pricing import CostBasis
 from omnihuman_blocks.edges.ledger import JobState
 from omnihuman_blocks.errors import InvalidRow, OmniHumanError, OverBudget, Refused, Transient
 from omnihuman_blocks.walk import buying, fetching, waiting
+from omnihuman_blocks.walk.borders import Border
 from omnihuman_blocks.walk.gate import GateClosed, Stopped
 from omnihuman_blocks.walk.house import Desk, House
 
@@ -185,6 +186,7 @@ class Walker:
             self.free_retries -= 1
         else:
             return False
+        self.house.passing(Border.BEFORE_ATTEMPT)
         await self.house.book(
             self.house.ledger.open_attempt,
             self.job.key,
@@ -192,6 +194,7 @@ class Walker:
             by="person" if asked else "program",
             spoiled_too=asked and self.errand.paid_too,
         )
+        self.house.passing(Border.AFTER_ATTEMPT)
         return True
 
     async def end(self, error: OmniHumanError | None) -> Ending:
