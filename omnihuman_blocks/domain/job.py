@@ -91,6 +91,14 @@ class Submission:
     image: str
     audio: str
     mask: str | None = None
+    callback: str | None = field(default=None, repr=False)
+    """Our own address that the vendor calls about this very purchase; known to nobody else."""
+
+    @property
+    def options(self) -> Options:
+        """The job's wishes, with the address to call where there is one."""
+        wishes = self.job.options
+        return wishes if self.callback is None else wishes.calling(self.callback)
 
 
 @dataclass(frozen=True, kw_only=True)

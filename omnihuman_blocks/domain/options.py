@@ -83,6 +83,13 @@ class Options(BaseModel):
             raise _invalid(error) from None
         return options, tuple(sorted(wished.keys() - known.keys()))
 
+    def calling(self, address: str) -> Self:
+        """The same wishes, with an address that is called about this one purchase.
+
+        For vendors that call back; their options have a field `webhook_url`.
+        """
+        return self.model_copy(update={"webhook_url": address})
+
     def content(self) -> Record:
         """What is hashed: every content option with its value; an absent one is not there."""
         return {

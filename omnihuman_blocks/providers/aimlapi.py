@@ -176,6 +176,7 @@ def recovering(submission: Submission, age: timedelta) -> Flow[Ticket | None]:
 
 
 cancelling = None
+CALLBACKS = None
 TOGETHER = None
 
 

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
+from enum import StrEnum
 from typing import Protocol
 
 from omnihuman_blocks.domain.job import (
     Cancelled,
     Failed,
+    JobKey,
     MediaKind,
     Progress,
     Staged,
@@ -26,7 +28,7 @@ from omnihuman_blocks.domain.job import (
 from omnihuman_blocks.domain.limits import Limits
 from omnihuman_blocks.domain.options import Options
 from omnihuman_blocks.domain.pricing import Price
-from omnihuman_blocks.domain.wire import Flow, HttpCall, HttpReply
+from omnihuman_blocks.domain.wire import Flow, HttpCall, HttpReply, Record
 from omnihuman_blocks.errors import OmniHumanError, Refused, Transient
 
 
@@ -66,6 +68,45 @@ class LostAnswer:
     """For people: what the program does, or what to look for at the vendor."""
     look_for: timedelta = timedelta(0)
     """How long after the intent it is worth asking the vendor again."""
+
+
+class Seal(StrEnum):
+    """What a vendor's signature under a callback is worth."""
+
+    GENUINE = "genuine"
+    FORGED = "forged"
+    STALE = "stale"
+    """It was genuine once: somebody sends again what they have heard."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signing:
+    """For a vendor that signs its callbacks."""
+
+    publishing: Callable[[], Flow[tuple[bytes, ...]]]
+    """The public keys, as the vendor publishes them."""
+    judge: Callable[[Mapping[str, str], bytes, Sequence[bytes], datetime], Seal]
+    """Headers (names in lower case), body as it came, public keys and the time now."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Callbacks:
+    """For a vendor that calls when a job has ended.
+
+    A callback is a hint: it may name the ticket of a purchase. How the job stands, where its
+    video is and what it cost is always asked with our own key.
+    """
+
+    ticket_in: Callable[[bytes], str]
+    """The vendor's id in a callback's body. Anything else than a callback is `Unreadable`."""
+    own_ticket: Callable[[JobKey, int], str] | None = None
+    """The id that an attempt must have, where the buyer chooses it."""
+    signing: Signing | None = None
+
+
+def called_with(body: bytes) -> Record:
+    """What a callback says: a JSON object, or `Unreadable`."""
+    return HttpReply(status=200, text=body.decode("utf-8", errors="replace")).record()
 
 
 def no_video(
@@ -130,6 +171,10 @@ class Provider(Protocol):
     # Giving up.
     @property
     def cancelling(self) -> Callable[[Ticket], Flow[Cancelled]] | None: ...
+
+    # Being called, instead of asking.
+    @property
+    def CALLBACKS(self) -> Callbacks | None: ...  # noqa: N802
 
     @property
     def TOGETHER(self) -> Together | None: ...  # noqa: N802

@@ -50,8 +50,8 @@ from omnihuman_blocks.domain.wire import (
     web_address,
 )
 from omnihuman_blocks.errors import AccountBlocked, Refused, Transient, Unreadable
-from omnihuman_blocks.providers import fal_models
-from omnihuman_blocks.providers.base import LostAnswer, no_video
+from omnihuman_blocks.providers import fal_models, fal_signing
+from omnihuman_blocks.providers.base import Callbacks, LostAnswer, called_with, no_video
 
 NAME = "fal"
 TITLE = "fal"
@@ -96,19 +96,19 @@ def staging(upload: Upload) -> Flow[Staged]:
 
 
 def submission_call(submission: Submission) -> HttpCall:
-    job = submission.job
+    options = submission.options
     body: Record = {
         "image_url": submission.image,
         "audio_url": submission.audio,
-        **job.options.body(),
+        **options.body(),
     }
     if submission.mask is not None:
         body["mask_url"] = submission.mask
     return HttpCall(
         method="POST",
-        url=f"{QUEUE}/{job.model}",
-        params=job.options.params(),
-        headers=job.options.headers(),
+        url=f"{QUEUE}/{submission.job.model}",
+        params=options.params(),
+        headers=options.headers(),
         json=body,
         spends=True,
     )
@@ -142,6 +142,14 @@ def cancelling(ticket: Ticket) -> Flow[Cancelled]:
         return Cancelled(accepted=False, said=excerpt(said))
     check_status(reply, _said(body))
     return Cancelled(accepted=body.get("success") is not False, said=excerpt(said))
+
+
+def _ticket_in(body: bytes) -> str:
+    """The queue's id, which is the ticket; the gateway's is only that of the last try."""
+    return ident(called_with(body), "request_id")
+
+
+CALLBACKS = Callbacks(ticket_in=_ticket_in, signing=fal_signing.SIGNING)
 
 
 TOGETHER = None
@@ -178,7 +186,7 @@ def _verdict(result: HttpReply, status: Record) -> Progress:
         f"fal made no video (HTTP {result.status}): {said or kind}",
         code=kind,
         retryable=_is_retryable(result, kind),
-        charged=_is_charged(result),
+        charged=_is_charged(result, kind, status),
     )
 
 
@@ -197,6 +205,7 @@ def _ready(result: HttpReply, status: Record) -> Ready:
 STILL_RUNNING = "Request is still in progress"
 NEVER_A_VERDICT = frozenset({401, 402, 403, 408, 425, 429})
 """About the account or the question, whoever says it."""
+CANCELLED = "client_cancelled"
 START_TIMEOUTS = frozenset({"request_timeout", "startup_timeout"})
 
 
@@ -237,9 +246,16 @@ def _is_retryable(reply: HttpReply, kind: str) -> bool:
     return kind.startswith("runner_") or kind in START_TIMEOUTS
 
 
-def _is_charged(reply: HttpReply) -> bool | None:
-    """5xx is not billed, says fal, nor is what its bill counts as nothing."""
+def _is_charged(reply: HttpReply, kind: str, status: Record) -> bool | None:
+    """5xx is not billed, says fal, nor is what its bill counts as nothing.
+
+    A cancelled job that was still in the queue is removed and never processed; one that a machine
+    had begun may go on for all we know.
+    """
     if reply.status >= 500 or _billable_units(reply) == 0:
+        return False
+    metrics = ornament(nested, status, "metrics") or {}
+    if kind == CANCELLED and not ornament(number, metrics, "inference_time"):
         return False
     return None
 

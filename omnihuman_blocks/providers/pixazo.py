@@ -48,7 +48,7 @@ from omnihuman_blocks.domain.wire import (
     text,
 )
 from omnihuman_blocks.errors import Unreadable
-from omnihuman_blocks.providers.base import LostAnswer, Model, no_video
+from omnihuman_blocks.providers.base import Callbacks, LostAnswer, Model, called_with, no_video
 
 NAME = "pixazo"
 TITLE = "Pixazo"
@@ -133,7 +133,7 @@ staging = None
 
 
 def submission_call(submission: Submission) -> HttpCall:
-    options = submission.job.options
+    options = submission.options
     return HttpCall(
         method="POST",
         url=f"{GATEWAY}/{submission.job.model}/v1/bytedance-omnihuman-v1-5-request",
@@ -173,6 +173,13 @@ def checking(ticket: Ticket) -> Flow[Progress]:
 
 recovering = None
 cancelling = None
+
+
+def _ticket_in(body: bytes) -> str:
+    return ident(called_with(body), "request_id")
+
+
+CALLBACKS = Callbacks(ticket_in=_ticket_in)
 TOGETHER = None
 
 

@@ -24,7 +24,9 @@ from omnihuman_blocks.domain.wire import (
     HttpReply,
     Record,
     check_purchase,
+    ident,
     optional_nested,
+    ornament,
     records,
     retry_after,
 )
@@ -37,7 +39,7 @@ from omnihuman_blocks.errors import (
     Unreadable,
 )
 from omnihuman_blocks.providers import runware_media, runware_models
-from omnihuman_blocks.providers.base import LostAnswer, Together
+from omnihuman_blocks.providers.base import Callbacks, LostAnswer, Together, called_with
 from omnihuman_blocks.providers.runware_codes import ACCOUNT, Meaning
 from omnihuman_blocks.providers.runware_replies import (
     about,
@@ -118,6 +120,17 @@ def recovering(submission: Submission, age: timedelta) -> Flow[Ticket | None]:
 
 cancelling = None
 
+
+def _ticket_in(body: bytes) -> str:
+    """The flat task, says the documentation. How a failure comes is not told: as in an answer?"""
+    record = called_with(body)
+    tasks = [record, *(ornament(records, record, "data") or ())]
+    tasks += ornament(records, record, "errors") or []
+    return ident(next((task for task in tasks if "taskUUID" in task), record), "taskUUID")
+
+
+CALLBACKS = Callbacks(ticket_in=_ticket_in, own_ticket=attempt_uuid)
+
 # --- buying -----------------------------------------------------------------------------------
 
 
@@ -128,7 +141,7 @@ def _purchase(submissions: Sequence[Submission]) -> HttpCall:
 
 def _task(submission: Submission) -> Record:
     job = submission.job
-    body = job.options.body()
+    body = submission.options.body()
     if isinstance(endpoint := body.get("uploadEndpoint"), str):
         body["uploadEndpoint"] = endpoint.replace(runware_models.JOB_KEY, job.key)
     inputs: Record = {"audio": submission.audio}
