@@ -18,6 +18,7 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import IO, Literal, Protocol, TypeVar
 
@@ -31,6 +32,9 @@ T = TypeVar("T")
 Suffix = Literal["mp4", "webm", "mov"]
 
 LARGEST_CLIP = 2 * 1024 * 1024 * 1024
+CLIP_BYTES = 64 * 1024 * 1024
+SECOND_BYTES = 32 * 1024 * 1024
+"""Twice what a film camera writes. A vendor's file is a tenth to a hundredth of it."""
 BLOCK_BYTES = 1024 * 1024
 """So much is gathered before a thread is asked to write it."""
 STALE_SECONDS = 24 * 3600
@@ -59,6 +63,13 @@ class Delivered:
     path: Path
     size: int
     sha256: str
+
+
+def largest(seconds: Decimal | None) -> int:
+    """How long a file may be for a clip that lasts so long: an endless one must not fill a disk."""
+    if seconds is None:
+        return LARGEST_CLIP
+    return min(LARGEST_CLIP, CLIP_BYTES + int(seconds * SECOND_BYTES))
 
 
 def clip_path(folder: Path, key: str, suffix: Suffix = "mp4") -> Path:

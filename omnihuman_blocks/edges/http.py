@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -24,7 +25,9 @@ import httpx
 
 from omnihuman_blocks.domain.addresses import is_public
 from omnihuman_blocks.domain.wire import Flow, HttpCall, HttpReply, check_status
+from omnihuman_blocks.edges import unpacking
 from omnihuman_blocks.edges.network import GuardedTransport
+from omnihuman_blocks.edges.unpacking import Unpackable, unpacked
 from omnihuman_blocks.errors import InDoubt, OmniHumanError, Refused, Transient, Unreadable
 
 T = TypeVar("T")
@@ -34,6 +37,14 @@ ANSWER_BYTES = 16 * 1024 * 1024
 REDIRECTS = 5
 NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 UNUSABLE = (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError, UnicodeError)
+LOST = (httpx.TransportError, Unpackable, TimeoutError)
+"""The request was sent, and what came back was no answer."""
+QUESTION_SECONDS = 60.0
+SLOWEST_UPLOAD = 50_000.0
+"""Bytes per second. An answer that trickles would else keep a job waiting for ever."""
+PACE_SECONDS = 60.0
+PACE_BYTES = 64 * 1024
+"""Less than this in that time is no download: somebody keeps us busy."""
 ASKING = httpx.Timeout(30.0, connect=10.0, pool=60.0)
 FETCHING = httpx.Timeout(60.0, connect=10.0, pool=600.0)
 
@@ -109,10 +120,13 @@ class Http:
             raise ValueError("A purchase goes through `buy`, which knows what a lost answer means.")
         client, request = self._prepare(account, call)
         try:
-            return await _exchange(client, request)
+            async with asyncio.timeout(
+                QUESTION_SECONDS + len(call.content or b"") / SLOWEST_UPLOAD
+            ):
+                return await _exchange(client, request)
         except UNUSABLE as error:
             raise Refused(f"{account.name}: {_why(error)}", "address") from error
-        except (*NEVER_SENT, httpx.TransportError, httpx.DecodingError, TimeoutError) as error:
+        except (*NEVER_SENT, *LOST) as error:
             raise Transient(f"No answer from {account.name}: {_why(error)}") from error
 
     async def follow(self, account: Account, flow: Flow[T]) -> T:
@@ -154,7 +168,7 @@ class Http:
             raise Transient(
                 f"{account.name} could not be reached, so nothing was bought: {_why(error)}"
             ) from error
-        except (httpx.TransportError, httpx.DecodingError, Unreadable, TimeoutError) as error:
+        except (*LOST, Unreadable) as error:
             raise InDoubt(
                 f"The purchase was sent to {account.name} and its answer was lost: {_why(error)}"
             ) from error
@@ -178,8 +192,8 @@ class Http:
         response = await _open(client, url)
         try:
             announced = response.headers.get("content-length", "")
-            encoded = response.headers.get("content-encoding", "identity") != "identity"
-            size = int(announced) if announced.isdigit() and not encoded else None
+            packed = unpacking.is_packed(response.headers.get("content-encoding", ""))
+            size = int(announced) if announced.isdecimal() and not packed else None
             yield Download(size=size, chunks=_chunks(response))
         finally:
             await response.aclose()
@@ -198,7 +212,8 @@ class Http:
 
     def _prepare(self, account: Account, call: HttpCall) -> tuple[httpx.AsyncClient, httpx.Request]:
         """The request with its credentials, and the connections that suit it."""
-        headers = {"accept": "application/json", **call.headers}
+        accepted = {"accept": "application/json", "accept-encoding": unpacking.ACCEPTED}
+        headers = {**accepted, **call.headers}
         own = account.locate(call.url)
         if call.signed:
             if own is None:
@@ -220,12 +235,17 @@ class Http:
         return client, request
 
 
+def _patience(call: HttpCall) -> float:
+    """Seconds for a question from its first byte to the last of its answer."""
+    return QUESTION_SECONDS + len(call.content or b"") / SLOWEST_UPLOAD
+
+
 async def _exchange(client: httpx.AsyncClient, request: httpx.Request) -> HttpReply:
     """Sends one request and reads its answer to the end, within bounds. Follows no redirect."""
     response = await client.send(request, stream=True, follow_redirects=False)
     try:
         content = bytearray()
-        async for chunk in response.aiter_bytes():
+        async for chunk in _plain(response):
             content += chunk
             if len(content) > ANSWER_BYTES:
                 raise Unreadable(f"The answer has more than {ANSWER_BYTES:,} bytes")
@@ -279,13 +299,39 @@ async def _raise_unavailable(response: httpx.Response, url: str) -> NoReturn:
     raise AssertionError(response.status_code)  # pragma: no cover - check_status raised
 
 
+def _plain(response: httpx.Response) -> AsyncIterator[bytes]:
+    return unpacked(response.aiter_raw(), response.headers.get("content-encoding", ""))
+
+
 async def _chunks(response: httpx.Response) -> AsyncIterator[bytes]:
+    where = _bare(str(response.url))
     try:
-        async for chunk in response.aiter_bytes():
+        async for chunk in unpacked(
+            _at_a_pace(response.aiter_raw(), where), response.headers.get("content-encoding", "")
+        ):
             yield chunk
-    except (httpx.TransportError, httpx.DecodingError) as error:
-        where = _bare(str(response.url))
+    except httpx.TransportError as error:
         raise Transient(f"{where} broke off while it was read: {_why(error)}") from error
+    except Unpackable as error:
+        raise Refused(f"{where} is no plain file: {error}", "encoding") from error
+
+
+async def _at_a_pace(chunks: AsyncIterator[bytes], where: str) -> AsyncIterator[bytes]:
+    """What comes, as long as enough of it comes. Only the time spent waiting for it counts."""
+    waited, came = 0.0, 0
+    began = time.monotonic()
+    async for chunk in chunks:
+        waited += time.monotonic() - began
+        came += len(chunk)
+        if waited >= PACE_SECONDS:
+            if came < PACE_BYTES:
+                raise Transient(
+                    f"{where} trickles: {came:,} bytes in {waited:.0f} s. It was given up, and is "
+                    "asked for again."
+                )
+            waited, came = 0.0, 0
+        yield chunk
+        began = time.monotonic()
 
 
 def _bare(url: str) -> str:

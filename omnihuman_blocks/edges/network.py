@@ -38,7 +38,7 @@ class GuardedTransport(httpx.AsyncHTTPTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         if not self._local and request.url.scheme != "https":
             raise httpx.UnsupportedProtocol(
-                "only https is accepted for addresses that a public vendor hands out"
+                "only https is followed where a public vendor hands out the address"
             )
         return await super().handle_async_request(request)
 
@@ -57,7 +57,11 @@ class _PublicOnly(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        address = await _public_address(host, port)
+        try:
+            async with asyncio.timeout(timeout):
+                address = await _public_address(host, port)
+        except TimeoutError as error:
+            raise httpcore.ConnectTimeout(f"{host} was not found within {timeout:g} s") from error
         return await self._inner.connect_tcp(address, port, timeout, local_address, socket_options)
 
     async def connect_unix_socket(self, *_: Any, **__: Any) -> httpcore.AsyncNetworkStream:
@@ -76,7 +80,8 @@ async def _public_address(host: str, port: int) -> str:
     addresses = [str(entry[4][0]) for entry in found]
     if not addresses or not all(_is_public(address) for address in addresses):
         raise httpcore.UnsupportedProtocol(
-            f"{host} lies in this machine's own network; addresses there are not followed"
+            f"{host} lies in this machine's own network, where a public vendor has no videos; "
+            "it is not followed"
         )
     return addresses[0]
 

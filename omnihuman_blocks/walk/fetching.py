@@ -92,6 +92,7 @@ async def _received(house: House, desk: Desk, job: Job, state: JobState) -> deli
                 ),
                 pool=house.pool,
                 suffix=_suffix(job),
+                most=delivery.largest(job.audio.seconds),
                 whole=partial(house.passing, Border.BEFORE_RENAME),
             )
         except Transient as error:
