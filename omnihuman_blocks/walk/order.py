@@ -50,6 +50,12 @@ class Order:
     strict: bool = False
     ledger: str | None = None
     patience_seconds: float = 2 * 3600.0
+    speech: str | None = None
+    """Who speaks text: `espeak`, `openai:URL` or `block:NAME`; the embedded voice where unsaid."""
+    voices: str | None = None
+    """Address of the file that gives names to voices."""
+    lexicon: str | None = None
+    """Address of the table that says how words are said."""
 
     @property
     def ledger_address(self) -> str:
