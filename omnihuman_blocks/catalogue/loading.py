@@ -18,3 +18,12 @@ def load_block(provider: str) -> Any:
     if not name:
         raise CannotStart("--provider block: names no block. Write block:TYPE-SLUG/NAME.")
     return find_block(name)
+
+
+def load_speech_block(speech: str | None) -> Any:
+    """The block of a `--speech block:NAME`, or None where it is an engine's name."""
+    if speech is None or not speech.startswith(BLOCK):
+        return None
+    from omnihuman_blocks.speech_block import find_speech_block  # noqa: PLC0415 - as above
+
+    return find_speech_block(speech.removeprefix(BLOCK))

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import langcodes
 
 from omnihuman_blocks.errors import InvalidRow
@@ -35,6 +37,44 @@ def admits(ranges: tuple[str, ...], locale: str) -> bool:
     filtering of RFC 4647.
     """
     return not ranges or any(_covers(wanted, locale) for wanted in ranges)
+
+
+@lru_cache(maxsize=4096)
+def fallbacks(locale: str) -> tuple[str, ...]:
+    """A locale and all that may stand in for it, the nearest first: `pt-BR`, `pt`, `*`.
+
+    Scripts and places that go without saying are said: `zh-TW` finds `zh-Hant` before `zh`.
+    """
+    tag = langcodes.Language.get(locale)
+    full = tag.maximize()
+    steps = [locale, *_shortened(locale)]
+    for kept in (("script", "territory"), ("territory",), ("script",), ()):
+        parts = {part: getattr(full, part) for part in kept if getattr(full, part)}
+        steps.append(langcodes.Language.make(language=tag.language, **parts).to_tag())
+    exact = [step for step in steps if "-" in step]
+    return tuple(dict.fromkeys([locale, *exact, tag.language or locale, ANY]))
+
+
+def _shortened(locale: str) -> list[str]:
+    """RFC 4647 lookup: one subtag after the other falls from the end."""
+    subtags = locale.split("-")
+    return ["-".join(subtags[:end]) for end in range(len(subtags) - 1, 0, -1)]
+
+
+@lru_cache(maxsize=4096)
+def script_of_locale(locale: str) -> str:
+    """The script that a locale is written in, as ISO 15924 names it; empty where nobody knows."""
+    return langcodes.Language.get(locale).maximize().script or ""
+
+
+def names_script(locale: str) -> bool:
+    """Whether a locale says itself in which script it is written."""
+    return langcodes.Language.get(locale).script is not None
+
+
+def language_of(locale: str) -> str:
+    """The language without place and script."""
+    return langcodes.Language.get(locale).language or locale
 
 
 def _covers(wanted: str, locale: str) -> bool:

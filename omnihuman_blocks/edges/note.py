@@ -26,12 +26,16 @@ class Note:
     options: Mapping[str, str] = field(default_factory=dict)
     ledger: str | None = None
     """Where it is not the file beside the results."""
+    speech: str | None = None
+    voices: str | None = None
+    lexicon: str | None = None
+    """How text is spoken, as the command line said it."""
 
 
 def write_note(folder: ResultsFolder, note: Note) -> None:
     """Replaces the note."""
     written = {"format": FORMAT, **asdict(note)}
-    for name in ("scripts", "avatars", "ledger"):
+    for name in ("scripts", "avatars", "ledger", "speech", "voices", "lexicon"):
         if written[name] is not None:
             written[name] = without_credentials(written[name])
     text = json.dumps(written, indent=2, ensure_ascii=False) + "\n"
