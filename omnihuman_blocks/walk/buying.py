@@ -1,4 +1,4 @@
-"""The steps of a walk around money: buy, stand by while another process buys, look for the lost.
+"""The steps of a walk around money: buy, and stand by while another process buys.
 
 Two commits stand around one request. From the first to the second nothing cancels: whoever wants
 to stop closes the gate and waits.
@@ -10,7 +10,6 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TypeVar
 
@@ -21,12 +20,12 @@ from omnihuman_blocks.domain.wire import HttpCall, Json
 from omnihuman_blocks.edges.ledger import (
     Alarm,
     Applied,
-    Doubt,
     HeldByOther,
     Intended,
     JobState,
     LedgerUnusable,
     Wish,
+    new_token,
 )
 from omnihuman_blocks.errors import (
     AccountBlocked,
@@ -35,9 +34,9 @@ from omnihuman_blocks.errors import (
     OverBudget,
     Refused,
     Transient,
-    Unreadable,
 )
 from omnihuman_blocks.walk.borders import Border
+from omnihuman_blocks.walk.calls import callback_address
 from omnihuman_blocks.walk.house import Desk, House
 
 ANSWER_WITHIN = 60.0
@@ -47,7 +46,6 @@ STAND_BY_SECONDS = 1.0
 LONGEST_STAND_BY = 600.0
 LONGEST_TEXT = 2000
 """What is longer in a request is media written into an address; the ledger keeps its beginning."""
-SEARCH_FAILURES = 8
 LEDGER_TRIES = 30
 """About a quarter of an hour for a full disk to be emptied or a server to come back."""
 
@@ -61,18 +59,21 @@ async def buy(house: House, desk: Desk, job: Job, attempt: int, bound: Decimal |
     as long as we are patient. What became of the purchase itself stands in the ledger.
     """
     submission = await _submission(house, desk, job, attempt)
-    call = desk.seller.room.submission_call(submission)
     began, tries = time.monotonic(), 0
     while True:
         desk.gate.check()
         house.board.tell(job.key, "buying")
+        token = new_token()
+        sent = replace(submission, callback=callback_address(house, desk, job, token))
+        call = desk.seller.room.submission_call(sent)
         wish = Wish(
-            submission=_for_the_ledger(submission),
+            submission=_for_the_ledger(sent),
             upper_bound=bound,
             invocation=house.invocation,
             body=_shortened(call.json),
+            callback_token=token,
         )
-        purchase = asyncio.ensure_future(_purchase(house, desk, submission, call, wish))
+        purchase = asyncio.ensure_future(_purchase(house, desk, sent, call, wish))
         turned_away = await _uncancelled(purchase)
         if not isinstance(turned_away, Transient):
             return turned_away
@@ -219,62 +220,6 @@ async def stand_by(house: House, state: JobState) -> bool:
     return False
 
 
-async def recover(house: House, desk: Desk, job: Job, state: JobState) -> bool:
-    """Looks for a purchase whose answer was lost, where the vendor offers a way; else holds it."""
-    recovering = desk.seller.room.recovering
-    doubts = await house.book(house.ledger.in_doubt, [state.key])
-    if not doubts or recovering is None:
-        return not doubts
-    doubt: Doubt = doubts[0]
-    house.board.tell(job.key, "waiting")
-    house.passing(Border.BEFORE_SEARCH)
-    ticket = await _search(house, desk, job, doubt)
-    if ticket is None:
-        return False
-    house.passing(Border.FOUND)
-    applied = await house.book(house.ledger.adopt, doubt.key, doubt.attempt, ticket, who="recovery")
-    house.passing(Border.ADOPTED)
-    await heed(desk, applied)
-    await desk.gate.accepted()
-    return True
-
-
-async def _search(house: House, desk: Desk, job: Job, doubt: Doubt) -> Ticket | None:
-    room, failures, asked = desk.seller.room, 0, 0
-    if room.recovering is None:
-        return None
-    submission = _as_submitted(job, doubt)
-    look_for = _search_seconds(house, desk, job)
-    while True:
-        age = datetime.now(UTC) - doubt.intended_at
-        try:
-            flow = room.recovering(submission, age)
-            ticket = await house.http.follow(desk.seller.account, flow)
-        except (Transient, Unreadable, InDoubt) as error:
-            failures += 1
-            if failures == SEARCH_FAILURES:
-                return None
-            wish = error.retry_after if isinstance(error, Transient) else None
-            await house.rest(pacing.after_failure(failures, wish))
-            continue
-        except (Refused, AccountBlocked):
-            return None
-        asked += 1
-        waited = max(age, timedelta(0)).total_seconds()
-        wait = pacing.next_wait(waited, look_for, None)
-        if ticket is not None or wait is None:
-            return ticket
-        await house.rest(wait)
-
-
-def _search_seconds(house: House, desk: Desk, job: Job) -> float:
-    """Until a job of this length must have ended, and with it be listed."""
-    seconds = float(job.audio.seconds or 0)
-    expected = desk.expect(job.model, seconds)
-    longest = house.search_seconds if expected is None else 2 * expected.slowest + 30
-    return min(longest, desk.seller.room.LOST_ANSWER.look_for.total_seconds())
-
-
 # --- what is sent, and what of it is kept -------------------------------------------------------
 
 
@@ -286,17 +231,6 @@ async def _submission(house: House, desk: Desk, job: Job, attempt: int) -> Submi
         image=await house.address_for(desk, job.image),
         audio=await house.address_for(desk, job.audio),
         mask=None if job.mask is None else await house.address_for(desk, job.mask),
-    )
-
-
-def _as_submitted(job: Job, doubt: Doubt) -> Submission:
-    """The very addresses that the lost purchase named: a repeat must be the same request."""
-    return Submission(
-        job=job,
-        attempt=doubt.attempt,
-        image=doubt.image,
-        audio=doubt.audio,
-        mask=doubt.mask,
     )
 
 

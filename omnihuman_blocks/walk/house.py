@@ -19,7 +19,7 @@ from typing import TypeAlias, TypeVar
 
 from omnihuman_blocks.domain import pacing
 from omnihuman_blocks.domain.addresses import is_public, is_web
-from omnihuman_blocks.domain.job import Media, Upload
+from omnihuman_blocks.domain.job import JobKey, Media, Upload
 from omnihuman_blocks.edges.http import Http
 from omnihuman_blocks.edges.ledger import Ledger
 from omnihuman_blocks.errors import InvalidRow, Transient
@@ -82,12 +82,15 @@ class House:
     board: Board
     invocation: str | None = None
     """Whose budget its purchases count against."""
+    webhook_url: str | None = None
+    """Under this address our receiver of callbacks can be reached by the vendors."""
     patience_seconds: float
     """How long a job is waited for after its purchase before it is left pending."""
     search_seconds: float = 900.0
     """How long a lost purchase is looked for, where nothing is known about such jobs."""
     passing: Callable[[Border], None] = lambda _: None
     _stopped: asyncio.Event = field(default_factory=asyncio.Event)
+    _wakers: dict[JobKey, asyncio.Event] = field(default_factory=dict)
 
     def desk(self, provider: str) -> Desk:
         return self.desks[provider]
@@ -102,12 +105,27 @@ class House:
         for desk in self.desks.values():
             await desk.gate.close(Stopped(why))
         self._stopped.set()
+        for waker in self._wakers.values():
+            waker.set()
 
-    async def rest(self, seconds: float) -> None:
-        """Waits; whoever waits when the house is stopped is sent home with `GateClosed`."""
+    def wake(self, key: JobKey) -> None:
+        """A vendor called about this job: whoever waits for it need not wait any longer."""
+        if key in self._wakers:
+            self._wakers[key].set()
+
+    async def rest(self, seconds: float, key: JobKey | None = None) -> None:
+        """Waits; whoever waits when the house is stopped is sent home with `GateClosed`.
+
+        `key`: only until a vendor calls about this job.
+        """
+        waker = self._stopped
+        if key is not None and not self._stopped.is_set():
+            waker = self._wakers.setdefault(key, asyncio.Event())
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self._stopped.wait()
+                await waker.wait()
+        if key is not None:
+            self._wakers.pop(key, None)
         if self._stopped.is_set():
             raise GateClosed(Stopped("It was stopped while it waited; nothing is lost."))
 

@@ -21,6 +21,7 @@ from omnihuman_blocks.edges.http import Http
 from omnihuman_blocks.edges.ledger import Ledger
 from omnihuman_blocks.edges.media import LARGEST, Examiner
 from omnihuman_blocks.loop.shared import shared
+from omnihuman_blocks.walk.calls import listening
 from omnihuman_blocks.walk.house import House, desk_for
 from omnihuman_blocks.walk.order import Order, Shop, open_shop
 from omnihuman_blocks.walk.progress import board_of
@@ -42,6 +43,7 @@ class Setting:
     prices: Mapping[str, Decimal] = field(default_factory=dict)
     max_in_flight: int | None = None
     has_budget: bool = False
+    webhook_url: str | None = None
     patience_seconds: float
 
     @classmethod
@@ -55,6 +57,7 @@ class Setting:
             prices=dict(order.prices),
             max_in_flight=order.max_in_flight,
             has_budget=order.budget is not None,
+            webhook_url=order.webhook_url,
             patience_seconds=order.patience_seconds,
         )
 
@@ -87,7 +90,8 @@ async def open_house(setting: Setting, *, load_block: LoadBlock) -> AsyncGenerat
             house = _furnish(setting, shop, http=http, ledger=ledger, pool=pool)
             _open.append((asyncio.get_running_loop(), house))
             try:
-                yield house
+                async with listening(house):
+                    yield house
             finally:
                 _open.remove((asyncio.get_running_loop(), house))
     finally:
@@ -109,6 +113,7 @@ def _furnish(
         read_upload=examiner.read_upload,
         board=board_of(setting.invocation),
         invocation=setting.invocation if setting.has_budget else None,
+        webhook_url=setting.webhook_url,
         patience_seconds=setting.patience_seconds,
     )
 

@@ -49,6 +49,8 @@ class Order:
     again: Again | None = None
     strict: bool = False
     ledger: str | None = None
+    webhook_url: str | None = None
+    """Under this address vendors reach `omnihuman webhooks`; never part of what is bought."""
     patience_seconds: float = 2 * 3600.0
     speech: str | None = None
     """Who speaks text: `espeak`, `openai:URL` or `block:NAME`; the embedded voice where unsaid."""

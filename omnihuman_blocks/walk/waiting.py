@@ -50,7 +50,8 @@ async def _ask_until_the_end(
     failures = refusals = 0
     seconds = float(job.audio.seconds or 0)
     if aged < UNBROKEN_SECONDS:
-        await house.rest(pacing.next_wait(aged, deadline, desk.expect(job.model, seconds)) or 0)
+        first = pacing.next_wait(aged, deadline, desk.expect(job.model, seconds)) or 0
+        await house.rest(first, job.key)
     while True:
         elapsed = aged + time.monotonic() - began
         house.passing(Border.BEFORE_QUESTION)
@@ -74,7 +75,7 @@ async def _ask_until_the_end(
         pause = pacing.next_wait(aged + time.monotonic() - began, deadline, expected)
         if pause is None:
             return None
-        await house.rest(pause)
+        await house.rest(pause, job.key)
 
 
 async def _write_ready(

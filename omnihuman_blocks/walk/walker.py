@@ -20,7 +20,7 @@ from omnihuman_blocks.domain.lifecycle import HAS_TICKET, Impossible, Stage
 from omnihuman_blocks.domain.pricing import CostBasis
 from omnihuman_blocks.edges.ledger import JobState
 from omnihuman_blocks.errors import InvalidRow, OmniHumanError, OverBudget, Refused, Transient
-from omnihuman_blocks.walk import buying, fetching, waiting
+from omnihuman_blocks.walk import buying, fetching, recovering, waiting
 from omnihuman_blocks.walk.borders import Border
 from omnihuman_blocks.walk.gate import GateClosed, Stopped
 from omnihuman_blocks.walk.house import Desk, House
@@ -142,7 +142,7 @@ class Walker:
             case Stage.INTENDED:
                 step = buying.stand_by(house, state)
             case Stage.IN_DOUBT:
-                step = buying.recover(house, desk, job, state)
+                step = recovering.recover(house, desk, job, state)
             case Stage.ACCEPTED:
                 step = waiting.wait(house, desk, job, state)
             case Stage.READY:

@@ -88,6 +88,10 @@ class Aftermath(Chapter):
         """What an attempt has cost, learnt after the fact. Moves no stage."""
         return self._write(key, attempt, lambda tx, row: _settle(tx, row, charge, who))
 
+    def asked_to_cancel(self, key: JobKey, attempt: int, *, said: str, who: str) -> Applied:
+        """The vendor was asked to cancel it. Moves no stage: only its last word does."""
+        return self._write(key, attempt, lambda tx, row: _asked(tx, row, said, who))
+
     def open_attempt(
         self,
         key: JobKey,
@@ -239,6 +243,11 @@ def _settle(tx: Transaction, row: sa.Row[Any], charge: Charge, who: str | None) 
     facts.change(tx, row, **settled.changes)
     facts.note(tx, row, "settle", row.stage, detail=_money(charge), who=who)
     return _applied(Stage(row.stage), settled)
+
+
+def _asked(tx: Transaction, row: sa.Row[Any], said: str, who: str) -> Applied:
+    facts.note(tx, row, "cancel", row.stage, detail={"said": said}, who=who)
+    return Applied(stage=Stage(row.stage))
 
 
 def _money(charge: Charge | None, **detail: Json) -> Record:

@@ -46,6 +46,8 @@ SENTENCES: Mapping[str, Callable[[Detail], str]] = {
         f"({d.get('why', 'nobody knows why')}), so it may have been bought."
     ),
     "adopt": lambda d: f"Ticket {d.get('ticket')} was found and adopted.",
+    "callback": lambda d: f"The vendor called about ticket {d.get('ticket')}.",
+    "cancel": lambda d: f"The vendor was asked to cancel it and said: {d.get('said')}.",
     "rule_out": lambda d: f"It was ruled out that it was bought: {d.get('why')}.",
     "finish": lambda d: f"The vendor has made the video.{_charge(d)}",
     "fail": lambda d: f"There is no video. {_said(d)}{_charge(d)}",

@@ -8,6 +8,7 @@ from typing import Self
 
 from omnihuman_blocks.edges.ledger import address, migrations, mounts
 from omnihuman_blocks.edges.ledger.aftermath import Aftermath
+from omnihuman_blocks.edges.ledger.callbacks import Calls
 from omnihuman_blocks.edges.ledger.caps import Caps
 from omnihuman_blocks.edges.ledger.history import History
 from omnihuman_blocks.edges.ledger.leases import Leases
@@ -24,7 +25,7 @@ LEASE_SECONDS = 180.0
 PATIENCE_SECONDS = 60.0
 
 
-class Ledger(Purchases, Takeover, Aftermath, Caps, Memory, Reading, History, Rebuilding):
+class Ledger(Purchases, Takeover, Calls, Aftermath, Caps, Memory, Reading, History, Rebuilding):
     """What was bought, by whom, for how much. Made by `Ledger.open`, safe in any thread.
 
     Every call waits for a disk or a server. Awaiting code hands it to `executor`.

@@ -104,7 +104,7 @@ class Purchases(Chapter):
     def adopt(self, key: JobKey, attempt: int, ticket: Ticket, *, who: str) -> Applied:
         """A ticket that recovery found, a callback brought or a person named."""
         return self._store.write(
-            lambda tx: _take_ticket(
+            lambda tx: take_ticket(
                 tx, facts.held_row(tx, key, attempt), Event.ADOPT, ticket, who=who
             )
         )
@@ -196,6 +196,8 @@ def _write_intent(tx: Transaction, wish: Wish) -> int:
     addresses: Record = {"image": submission.image, "audio": submission.audio}
     if submission.mask is not None:
         addresses["mask"] = submission.mask
+    if submission.callback is not None:
+        addresses["callback"] = submission.callback
     return tx.insert_numbered(
         intents,
         callback_token=wish.callback_token,
@@ -246,10 +248,10 @@ def _accept(tx: Transaction, claim: Intended, ticket: Ticket) -> Applied:
     row = facts.held_row(tx, claim.key, claim.attempt)
     ours = row.intent == claim.intent
     known = (Stage(row.stage), Event.ACCEPT) in TRANSITIONS
-    return _take_ticket(tx, row, Event.ACCEPT if ours and known else Event.ADOPT, ticket)
+    return take_ticket(tx, row, Event.ACCEPT if ours and known else Event.ADOPT, ticket)
 
 
-def _take_ticket(
+def take_ticket(
     tx: Transaction, row: sa.Row[Any], event: Event, ticket: Ticket, *, who: str | None = None
 ) -> Applied:
     """The first ticket is the attempt's. Every other one is a purchase too many, and kept."""

@@ -249,6 +249,7 @@ def _doubt(row: sa.Row[Any]) -> Doubt:
         image=row.addresses.get("image", ""),
         audio=row.addresses.get("audio", ""),
         mask=row.addresses.get("mask"),
+        callback=row.addresses.get("callback"),
         body=None if row.body is None else parsed(row.body),
         said=row.error_message,
     )

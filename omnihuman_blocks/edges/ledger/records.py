@@ -86,6 +86,19 @@ class Applied:
     alarm: Alarm | None = None
 
 
+class Heard(StrEnum):
+    """What a callback was good for."""
+
+    ADOPTED = "adopted"
+    """It brought a ticket that nobody here had."""
+    NEWS = "news"
+    """The ticket was known; whoever waits for the job may ask now."""
+    REPEATED = "repeated"
+    """Nothing: all of it was known."""
+    STRAY = "stray"
+    """It names a purchase that no attempt stands for."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Doubt:
     """An intent whose end nobody knows: enough to look for it, or to show it to a person."""
@@ -100,6 +113,8 @@ class Doubt:
     image: str
     audio: str
     mask: str | None
+    callback: str | None = field(repr=False)
+    """Our address that the vendor was told to call."""
     body: Json
     """As it was written, numbers with a fraction as `Decimal`."""
     said: str | None
