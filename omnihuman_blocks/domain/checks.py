@@ -1,20 +1,27 @@
 """Facts about a delivered file -> is this the video that was paid for?
 
-The facts come from decoding the whole file: a header alone is believed by nobody here.
+The facts come from decoding the whole file: a header alone is believed by nobody here. Where a
+difference begins to matter stands in `Thresholds`, and whoever knows better says so by name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from decimal import Decimal
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from decimal import Decimal, InvalidOperation
 
-from omnihuman_blocks.errors import BadDelivery
+from omnihuman_blocks.errors import BadDelivery, CannotStart
+
+OFF = "off"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClipFacts:
-    """What decoding a delivered file to its end has shown."""
+    """What decoding a delivered file to its end has shown.
+
+    Stretches are counted only where this row's audio speaks: a pause may be as still and as silent
+    as it likes.
+    """
 
     size: int
     frames: int
@@ -24,18 +31,45 @@ class ClipFacts:
     sound_seconds: Decimal
     likeness: float | None
     """How much its sound is this row's audio, 0 to 1; None where that audio is silent."""
+    strange_seconds: Decimal = Decimal(0)
+    """The longest stretch in which another sound is heard than the audio's, or none."""
+    silent_seconds: Decimal = Decimal(0)
+    """How much of the audio falls into the longest stretch without any sound."""
+    frozen_seconds: Decimal = Decimal(0)
+    """How much of the audio falls into the longest stretch in which nothing moves."""
+    spoken_seconds: Decimal = Decimal(0)
+    """How long the row's audio speaks, without its pauses."""
+    black_seconds: Decimal = Decimal(0)
+    """The longest black stretch, whether anybody speaks or not."""
+    loudness_lufs: Decimal | None = None
+    """None where there is nothing to hear."""
+    audio_lufs: Decimal | None = None
+    """The same of the row's own audio."""
     broken: str | None = None
     """Why decoding stopped before the end."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Thresholds:
-    """Where a difference begins to matter. Encoders pad: a video may outlast its audio a little."""
+    """Where a difference begins to matter; None: it never does. Each can be set by its name."""
 
-    shorter_seconds: Decimal = Decimal("0.25")
-    longer_seconds: Decimal = Decimal("1.0")
-    longer_share: Decimal = Decimal("0.02")
-    likeness: float = 0.5
+    shorter: Decimal | None = Decimal("0.25")
+    """Seconds that picture or sound may be shorter than the audio."""
+    longer: Decimal | None = Decimal("1.0")
+    """Seconds that they may be longer: encoders pad. Two hundredths of long audio are always
+    allowed."""
+    likeness: Decimal | None = Decimal("0.5")
+    """How much the sound must be this row's audio, 0 to 1."""
+    strange: Decimal | None = Decimal("1.5")
+    """Seconds in a row in which it may be another sound."""
+    silence: Decimal | None = Decimal("0.5")
+    """Seconds of speech that may be missing in one place."""
+    loudness: Decimal | None = Decimal(15)
+    """Units (LU) by which it may be louder or quieter than the audio."""
+    black: Decimal | None = Decimal("0.5")
+    """Seconds in a row in which the picture may be black."""
+    frozen: Decimal | None = Decimal(3)
+    """Seconds of speech in a row during which nothing may move."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +89,37 @@ class Verdict:
 
 
 DEFAULT_THRESHOLDS = Thresholds()
+NAMES = tuple(field.name for field in fields(Thresholds))
+LONGER_SHARE = Decimal("0.02")
+FROZEN_SHARE = Decimal("0.8")
+"""A short clip that stands still during so much of its speech is frozen, too."""
+LEAST_SPOKEN = Decimal("0.5")
+"""So little speech says nothing about whether somebody moves while speaking."""
+
+
+def understand_checks(said: Mapping[str, object]) -> Thresholds:
+    """`black=off`, `loudness=20`: the thresholds of an invocation; `CannotStart` for others."""
+    given: dict[str, Decimal | None] = {}
+    for name, value in said.items():
+        if name not in NAMES:
+            raise CannotStart(f"There is no check `{name}`. Known: {', '.join(NAMES)}.")
+        given[name] = _threshold(name, str(value).strip())
+    return Thresholds(**given)
+
+
+def _threshold(name: str, written: str) -> Decimal | None:
+    if written.lower() == OFF:
+        return None
+    try:
+        number = Decimal(written)
+    except InvalidOperation:
+        number = Decimal(-1)
+    if not number.is_finite() or number < 0:
+        raise CannotStart(
+            f"Check `{name}` is {written!r}. Write a number, such as {name}="
+            f"{getattr(DEFAULT_THRESHOLDS, name)}, or {name}={OFF}."
+        )
+    return number
 
 
 def verify(
@@ -64,33 +129,76 @@ def verify(
     return Verdict(defects=tuple(_defects(facts, audio_seconds, thresholds)))
 
 
-def _defects(facts: ClipFacts, audio: Decimal, thresholds: Thresholds) -> Iterator[str]:
+def _defects(facts: ClipFacts, audio: Decimal, limits: Thresholds) -> Iterator[str]:
     if facts.broken is not None:
         yield f"the file breaks off while decoding: {facts.broken}"
     if facts.frames == 0:
         yield "it has no picture"
     else:
-        yield from _length_defects("picture", facts.video_seconds, audio, thresholds)
+        yield from _length_defects("picture", facts.video_seconds, audio, limits)
+        yield from _picture_defects(facts, limits)
     if facts.sound_seconds <= 0:
         yield "it has no sound"
     else:
-        yield from _length_defects("sound", facts.sound_seconds, audio, thresholds)
-    if _is_unlike(facts, thresholds):
-        yield (
-            f"its sound is not this row's audio (likeness {facts.likeness:.2f}, "
-            f"at least {thresholds.likeness:.2f} is needed)"
-        )
-
-
-def _is_unlike(facts: ClipFacts, thresholds: Thresholds) -> bool:
-    if facts.sound_seconds <= 0 or facts.likeness is None:
-        return False
-    return not facts.likeness >= thresholds.likeness  # a likeness that is no number is none
+        yield from _length_defects("sound", facts.sound_seconds, audio, limits)
+        yield from _sound_defects(facts, limits)
 
 
 def _length_defects(
-    what: str, seconds: Decimal, audio: Decimal, thresholds: Thresholds
+    what: str, seconds: Decimal, audio: Decimal, limits: Thresholds
 ) -> Iterator[str]:
-    longest = audio + max(thresholds.longer_seconds, audio * thresholds.longer_share)
-    if seconds < audio - thresholds.shorter_seconds or seconds > longest:
+    is_short = limits.shorter is not None and seconds < audio - limits.shorter
+    is_long = limits.longer is not None and seconds > audio + max(
+        limits.longer, audio * LONGER_SHARE
+    )
+    if is_short or is_long:
         yield f"its {what} lasts {seconds:.2f} s where the audio lasts {audio:.2f} s"
+
+
+def _picture_defects(facts: ClipFacts, limits: Thresholds) -> Iterator[str]:
+    if limits.black is not None and facts.black_seconds > limits.black:
+        yield f"its picture is black for {facts.black_seconds:.1f} s"
+    if limits.frozen is None or facts.spoken_seconds < LEAST_SPOKEN:
+        return
+    if facts.frozen_seconds > min(limits.frozen, FROZEN_SHARE * facts.spoken_seconds):
+        yield f"nothing moves in its picture during {facts.frozen_seconds:.1f} s of speech"
+
+
+def _sound_defects(facts: ClipFacts, limits: Thresholds) -> Iterator[str]:
+    wrong = _unlike(facts, limits) or _strange(facts, limits)
+    for defect in (wrong, _silent(facts, limits), _loud(facts, limits)):
+        if defect is not None:
+            yield defect
+
+
+def _unlike(facts: ClipFacts, limits: Thresholds) -> str | None:
+    if limits.likeness is None or facts.likeness is None:
+        return None
+    if facts.likeness >= float(limits.likeness):  # a likeness that is no number is none
+        return None
+    return (
+        f"its sound is not this row's audio (likeness {facts.likeness:.2f}, "
+        f"at least {limits.likeness:.2f} is needed)"
+    )
+
+
+def _strange(facts: ClipFacts, limits: Thresholds) -> str | None:
+    if limits.strange is None or facts.strange_seconds <= limits.strange:
+        return None
+    return f"its sound is not this row's audio for {facts.strange_seconds:.1f} s in a row"
+
+
+def _silent(facts: ClipFacts, limits: Thresholds) -> str | None:
+    if limits.silence is None or facts.silent_seconds <= limits.silence:
+        return None
+    return f"it is silent during {facts.silent_seconds:.1f} s of speech"
+
+
+def _loud(facts: ClipFacts, limits: Thresholds) -> str | None:
+    ours, theirs = facts.audio_lufs, facts.loudness_lufs
+    if limits.loudness is None or ours is None or theirs is None:
+        return None
+    if abs(theirs - ours) <= limits.loudness:
+        return None
+    word = "quieter" if theirs < ours else "louder"
+    return f"it is {abs(theirs - ours):.0f} LU {word} than this row's audio ({theirs:.0f} LUFS)"

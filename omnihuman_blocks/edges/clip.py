@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import av
+import numpy as np
+from numpy.typing import NDArray
 
 from omnihuman_blocks.domain.checks import ClipFacts
-from omnihuman_blocks.edges.likeness import likeness, waveform
+from omnihuman_blocks.edges.film import Film, longest
+from omnihuman_blocks.edges.likeness import (
+    RATE,
+    Wave,
+    compare,
+    resampler,
+    speech,
+    spoken_within,
+    waveform,
+)
+from omnihuman_blocks.edges.loudness import loudness
 from omnihuman_blocks.edges.sound import Source, open_media
 
 DEMUXERS = "mov,matroska"
@@ -33,11 +45,24 @@ class _Seen:
     first: Fraction | None = None
     end: Fraction = Fraction(0)
     sound: Fraction = Fraction(0)
+    film: Film = field(default_factory=Film)
+    heard: list[NDArray[np.float32]] = field(default_factory=list)
+    resampler: av.AudioResampler = field(default_factory=resampler)
     error: str | None = None
 
     @property
     def picture(self) -> Fraction:
         return Fraction(0) if self.first is None else self.end - self.first
+
+    @property
+    def wave(self) -> Wave:
+        """All of the sound, as it is compared."""
+        pieces = self.heard
+        return np.concatenate(pieces).astype(np.float64) if pieces else np.zeros(0)
+
+    def hear(self, frame: av.AudioFrame | None) -> None:
+        """One more stretch of sound, or the end of it."""
+        self.heard += [piece.to_ndarray()[0] for piece in self.resampler.resample(frame)]
 
     def fail(self, error: av.FFmpegError) -> None:
         """The first failure is kept, with the place where it happened."""
@@ -46,13 +71,15 @@ class _Seen:
 
 
 def clip_facts(path: Path, audio: Source) -> ClipFacts:
-    """Decodes every picture and every sound, and holds the sound against the row's audio.
+    """Decodes every picture and every sound once, and holds them against the row's audio.
 
     Burns CPU, and lets other threads run meanwhile: call it in the bounded pool.
     """
     seen = _Seen()
     broken = _watch(path, seen)
-    heard = waveform(path, DEMUXERS) if seen.sound else waveform(b"")
+    ours, theirs = waveform(audio), seen.wave
+    compared, spoken = compare(ours, theirs), speech(ours)
+    still = max((spoken_within(spoken, *stretch) for stretch in seen.film.still), default=0.0)
     return ClipFacts(
         size=path.stat().st_size,
         frames=seen.frames,
@@ -60,9 +87,25 @@ def clip_facts(path: Path, audio: Source) -> ClipFacts:
         height=seen.height,
         video_seconds=_decimal(seen.picture),
         sound_seconds=_decimal(seen.sound),
-        likeness=likeness(waveform(audio), heard),
+        likeness=compared.likeness,
+        strange_seconds=_rounded(compared.strange_seconds),
+        silent_seconds=_rounded(compared.silent_seconds),
+        frozen_seconds=_rounded(still),
+        spoken_seconds=_rounded(spoken_within(spoken, 0.0, len(ours) / RATE)),
+        black_seconds=_rounded(longest(seen.film.black)),
+        loudness_lufs=_level(theirs),
+        audio_lufs=_level(ours),
         broken=broken,
     )
+
+
+def _level(wave: Wave) -> Decimal | None:
+    level = loudness(wave, RATE)
+    return None if level is None else _rounded(level)
+
+
+def _rounded(number: float) -> Decimal:
+    return round(Decimal(number), 2)
 
 
 def _watch(path: Path, seen: _Seen) -> str | None:
@@ -78,6 +121,9 @@ def _watch(path: Path, seen: _Seen) -> str | None:
                 _take(packet, seen)
         except av.FFmpegError as error:
             seen.fail(error)
+    seen.film.end(float(seen.picture))
+    if seen.sound:
+        seen.hear(None)
     return seen.error or _lost_pictures(seen)
 
 
@@ -95,6 +141,7 @@ def _take(packet: av.Packet[Any], seen: _Seen) -> None:
             _see(frame, packet.stream, seen)
         elif isinstance(frame, av.AudioFrame):
             seen.sound += Fraction(frame.samples, frame.sample_rate)
+            seen.hear(frame)
 
 
 def _see(frame: av.VideoFrame, stream: av.VideoStream, seen: _Seen) -> None:
@@ -107,6 +154,7 @@ def _see(frame: av.VideoFrame, stream: av.VideoStream, seen: _Seen) -> None:
         start = frame.pts * frame.time_base
     seen.first = start if seen.first is None else min(seen.first, start)
     seen.end = max(seen.end, start + 1 / rate)
+    seen.film.see(frame, float(start - seen.first))
 
 
 def _lost_pictures(seen: _Seen) -> str | None:

@@ -8,6 +8,7 @@ mixers, so offset, drift, volume and sign are free.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import av
 import numpy as np
@@ -26,6 +27,23 @@ DRIFT_SECONDS = 0.12
 WORST = 0.1
 QUIET = 0.05
 SILENT = 1e-4
+ALIKE = 0.5
+"""A window below it is another sound."""
+FRAME_SECONDS = 0.05
+MUTE = 1e-4
+"""This much of the usual power and less is silence: 40 dB below the voice."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Two recordings laid upon each other where they fit best."""
+
+    likeness: float | None
+    """None where ours is silent."""
+    strange_seconds: float = 0.0
+    """The longest stretch of ours that is not in theirs."""
+    silent_seconds: float = 0.0
+    """How much of our speech falls into the longest silence of theirs."""
 
 
 def waveform(source: Source, demuxers: str = DEMUXERS) -> Wave:
@@ -38,8 +56,13 @@ def waveform(source: Source, demuxers: str = DEMUXERS) -> Wave:
     return np.concatenate(pieces).astype(np.float64) if pieces else np.zeros(0)
 
 
+def resampler() -> av.AudioResampler:
+    """Makes one channel at our rate of any sound."""
+    return av.AudioResampler(format="flt", layout="mono", rate=RATE)
+
+
 def _resampled(container: InputContainer) -> Iterator[NDArray[np.float32]]:
-    resampler = av.AudioResampler(format="flt", layout="mono", rate=RATE)
+    ours = resampler()
     for packet in container.demux(audio=0):
         try:
             frames = packet.decode()
@@ -47,26 +70,78 @@ def _resampled(container: InputContainer) -> Iterator[NDArray[np.float32]]:
             continue
         for frame in frames:
             assert isinstance(frame, av.AudioFrame)  # noqa: S101 - a sound stream has no other
-            for piece in resampler.resample(frame):
+            for piece in ours.resample(frame):
                 yield piece.to_ndarray()[0]
-    for piece in resampler.resample(None):
+    for piece in ours.resample(None):
         yield piece.to_ndarray()[0]
 
 
 def likeness(ours: Wave, theirs: Wave) -> float | None:
-    """How much a recording sounds in another, 0 to 1; None where ours is silent.
+    """How much a recording sounds in another, 0 to 1; None where ours is silent."""
+    return compare(ours, theirs).likeness
+
+
+def compare(ours: Wave, theirs: Wave) -> Comparison:
+    """How much of a recording sounds in another.
 
     Both are laid upon each other where they fit best and compared in windows of half a second,
-    each of which may have drifted a little. What counts is the worst tenth: two recordings that
-    differ in one name only are not alike, and a crackle does not make them different.
+    each of which may have drifted a little. Likeness is that of the worst tenth: two recordings
+    that differ in one name only are not alike, and a crackle does not make them different.
     """
     ours, theirs = _voice(ours), _voice(theirs)
     if not ours.size or _power(ours) < SILENT**2:
-        return None
+        return Comparison(likeness=None)
+    spoken = speech(ours)
     if not theirs.size or _power(theirs) < SILENT**2:
-        return 0.0
+        everything = len(ours) / RATE
+        return Comparison(
+            likeness=0.0,
+            strange_seconds=everything,
+            silent_seconds=spoken_within(spoken, 0.0, everything),
+        )
     offset = _best_offset(ours, theirs)
-    return float(np.quantile(list(_windows(ours, theirs, offset)), WORST))
+    matches = list(_windows(ours, theirs, offset))
+    return Comparison(
+        likeness=float(np.quantile(matches, WORST)),
+        strange_seconds=WINDOW_SECONDS * _longest_run(np.array(matches) < ALIKE),
+        silent_seconds=_longest_silence(spoken, theirs, offset),
+    )
+
+
+def speech(wave: Wave) -> NDArray[np.bool_]:
+    """Where somebody speaks, in frames of a twentieth of a second."""
+    powers = _powers(wave)
+    return np.asarray(powers >= max(QUIET * _power(wave), SILENT**2)) if len(powers) else powers > 0
+
+
+def spoken_within(spoken: NDArray[np.bool_], start: float, end: float) -> float:
+    """How many seconds of speech lie between two moments."""
+    first, last = (max(0, round(moment / FRAME_SECONDS)) for moment in (start, end))
+    return float(np.count_nonzero(spoken[first:last])) * FRAME_SECONDS
+
+
+def _powers(wave: Wave) -> Wave:
+    size = int(FRAME_SECONDS * RATE)
+    frames = len(wave) // size
+    return np.asarray(np.mean(wave[: frames * size].reshape(frames, size) ** 2, axis=1))
+
+
+def _longest_silence(spoken: NDArray[np.bool_], theirs: Wave, offset: int) -> float:
+    """The most speech that falls into one silence. What speaks there is what ours says there."""
+    shifted = theirs[offset:] if offset >= 0 else np.concatenate([np.zeros(-offset), theirs])
+    heard = np.zeros(len(spoken))
+    powers = _powers(shifted)[: len(spoken)]
+    heard[: len(powers)] = powers
+    loud = float(np.mean(heard[spoken])) if spoken.any() else 0.0
+    is_mute = heard <= MUTE * loud
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], is_mute, [False]]).astype(np.int8)))
+    lost = [np.count_nonzero(spoken[a:b]) for a, b in edges.reshape(-1, 2).tolist()]
+    return float(max(lost, default=0)) * FRAME_SECONDS
+
+
+def _longest_run(flags: NDArray[np.bool_]) -> int:
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8)))
+    return int(np.max(np.diff(edges.reshape(-1, 2), axis=1), initial=0))
 
 
 def _power(wave: Wave) -> float:

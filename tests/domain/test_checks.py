@@ -8,8 +8,14 @@ from typing import Any
 
 import pytest
 
-from omnihuman_blocks.domain.checks import ClipFacts, verify
-from omnihuman_blocks.errors import BadDelivery
+from omnihuman_blocks.domain.checks import (
+    NAMES,
+    ClipFacts,
+    Thresholds,
+    understand_checks,
+    verify,
+)
+from omnihuman_blocks.errors import BadDelivery, CannotStart
 
 AUDIO = Decimal("10.0")
 GOOD = ClipFacts(
@@ -20,6 +26,9 @@ GOOD = ClipFacts(
     video_seconds=Decimal("10.0"),
     sound_seconds=Decimal("10.02"),
     likeness=0.99,
+    spoken_seconds=Decimal("7.5"),
+    loudness_lufs=Decimal("-18.4"),
+    audio_lufs=Decimal("-18.2"),
 )
 
 
@@ -30,6 +39,12 @@ GOOD = ClipFacts(
         {"likeness": None},
         {"video_seconds": Decimal("10.9")},
         {"video_seconds": Decimal("9.8"), "sound_seconds": Decimal("9.8")},
+        {"black_seconds": Decimal("0.3")},
+        {"frozen_seconds": Decimal("2.9")},
+        {"spoken_seconds": Decimal("0.4"), "frozen_seconds": Decimal("0.4")},
+        {"silent_seconds": Decimal("0.4"), "strange_seconds": Decimal("1.5")},
+        {"loudness_lufs": Decimal(-31)},
+        {"loudness_lufs": None, "audio_lufs": None},
     ],
 )
 def test_a_good_file_passes(changes: dict[str, Any]) -> None:
@@ -50,13 +65,23 @@ def test_a_good_file_passes(changes: dict[str, Any]) -> None:
         ({"sound_seconds": Decimal("5.0")}, "sound lasts 5.00 s"),
         ({"likeness": 0.054}, "not this row's audio"),
         ({"likeness": float("nan")}, "not this row's audio"),
+        ({"likeness": 0.1, "strange_seconds": Decimal(9)}, r"audio \(likeness"),
+        ({"strange_seconds": Decimal(2)}, "not this row's audio for 2.0 s in a row"),
+        ({"silent_seconds": Decimal("0.7")}, "silent during 0.7 s of speech"),
+        ({"black_seconds": Decimal("0.6")}, "black for 0.6 s"),
+        ({"frozen_seconds": Decimal("3.1")}, "nothing moves in its picture during 3.1 s"),
+        (
+            {"spoken_seconds": Decimal(2), "frozen_seconds": Decimal("1.7")},
+            "nothing moves in its picture during 1.7 s",
+        ),
+        ({"loudness_lufs": Decimal(-50)}, "32 LU quieter"),
+        ({"loudness_lufs": Decimal(-2)}, "16 LU louder"),
     ],
 )
 def test_a_defect_is_named(changes: dict[str, Any], word: str) -> None:
     """One defect, one sentence; it is raised as a bad delivery."""
     verdict = verify(replace(GOOD, **changes), AUDIO)
     assert len(verdict.defects) == 1
-    assert word in verdict.defects[0]
     with pytest.raises(BadDelivery, match=word):
         verdict.enforce()
 
@@ -65,3 +90,51 @@ def test_long_videos_may_drift_a_little_more() -> None:
     """The tolerance grows with the length."""
     facts = replace(GOOD, video_seconds=Decimal("101.9"), sound_seconds=Decimal(100))
     assert verify(facts, Decimal(100)).is_good
+
+
+BAD = replace(
+    GOOD,
+    video_seconds=Decimal(5),
+    sound_seconds=Decimal(15),
+    likeness=0.1,
+    strange_seconds=Decimal(5),
+    silent_seconds=Decimal(5),
+    frozen_seconds=Decimal(5),
+    black_seconds=Decimal(5),
+    loudness_lufs=Decimal(-60),
+)
+
+
+def test_every_check_can_be_turned_off() -> None:
+    """One after the other, until nothing is left to say; a file that breaks off always breaks."""
+    off: dict[str, object] = {}
+    defects = len(verify(BAD, AUDIO).defects)
+    for name in NAMES:
+        off[name] = " OFF "
+        fewer = len(verify(BAD, AUDIO, understand_checks(off)).defects)
+        assert fewer < defects or name in ("likeness", "strange")
+        defects = fewer
+    assert defects == 0
+    assert not verify(replace(BAD, broken="cut"), AUDIO, understand_checks(off)).is_good
+
+
+def test_a_threshold_is_named_and_numbered() -> None:
+    """What is not named stays as it is."""
+    assert understand_checks({}) == Thresholds()
+    said = understand_checks({"black": "2", "loudness": 20})
+    assert said == Thresholds(black=Decimal(2), loudness=Decimal(20))
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ({"blak": "1"}, "no check `blak`. Known: shorter, longer,"),
+        ({"black": "much"}, "Check `black` is 'much'. Write a number, such as black=0.5"),
+        ({"black": "-1"}, "black=off"),
+        ({"black": "inf"}, "black=off"),
+    ],
+)
+def test_a_check_that_means_nothing_cannot_start(said: dict[str, object], words: str) -> None:
+    """What, and what to write instead."""
+    with pytest.raises(CannotStart, match=words):
+        understand_checks(said)

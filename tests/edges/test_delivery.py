@@ -433,8 +433,9 @@ def test_a_mute_sound_track_is_noticed(
     clip = film(media_image(), media_voice(2.0, silent=True))
     facts, defects = judge(tmp_path, clip, media_voice(2.0))
     assert facts.likeness == 0.0
-    assert len(defects) == 1
+    assert len(defects) == 2
     assert "not this row's audio" in defects[0]
+    assert "it is silent during" in defects[1]
 
 
 def test_a_row_that_is_silent_is_not_compared(
@@ -495,8 +496,8 @@ def test_a_clip_of_another_length_is_noticed(
         assert all(words in defect for defect in defects[:2])
 
 
-def test_a_black_picture_is_a_picture(tmp_path: Path, media_voice: Make) -> None:
-    """Whether it is beautiful is not for us to say."""
+def test_a_black_picture_is_noticed(tmp_path: Path, media_voice: Make) -> None:
+    """Nobody bought that, and nothing moves in it either."""
     audio, file = media_voice(2.0), io.BytesIO()
     spoken = only(film(_black(), audio), "audio")
     with (
@@ -517,7 +518,9 @@ def test_a_black_picture_is_a_picture(tmp_path: Path, media_voice: Make) -> None
                 packet.stream = sound
                 output.mux(packet)
     _, defects = judge(tmp_path, file.getvalue(), audio)
-    assert defects == ()
+    assert len(defects) == 2
+    assert "picture is black" in defects[0]
+    assert "nothing moves" in defects[1]
 
 
 def _black() -> bytes:
