@@ -9,8 +9,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import signal
-import subprocess
 import sys
 import time
 import wave
@@ -19,6 +17,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from hashlib import sha256
+from multiprocessing.context import ForkServerContext
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,10 @@ from PIL import Image
 from omnihuman_blocks.sandbox.counts import Counts
 from omnihuman_blocks.sandbox.server import Sandbox
 from omnihuman_blocks.sandbox.settings import VENDORS, Settings
+
+sys.path.insert(0, str(Path(__file__).parent))  # test folders are no packages
+
+from forked import begin, context
 
 RATE = 8000
 SECONDS = 1.0
@@ -103,16 +107,22 @@ class Running:
     """A command that goes on."""
 
     heard: list[Said]
-    process: subprocess.Popen[str]
+    process: BaseProcess
+    out: Path
+    err: Path
     began: float = field(default_factory=time.monotonic)
 
     def signal(self, number: int) -> None:
-        self.process.send_signal(number)
+        assert self.process.pid is not None
+        os.kill(self.process.pid, number)
 
     def end(self, within: float = PATIENCE) -> Said:
         """What it said, once it has ended."""
-        out, err = self.process.communicate(timeout=within)
-        self.heard.append(Said(self.process.returncode, out, err, time.monotonic() - self.began))
+        self.process.join(within)
+        code = self.process.exitcode
+        assert code is not None, f"still running after {within:g} s: {self.err.read_text()}"
+        seconds = time.monotonic() - self.began
+        self.heard.append(Said(code, self.out.read_text(), self.err.read_text(), seconds))
         return self.heard[-1]
 
 
@@ -126,6 +136,7 @@ class Place:
     folder: Path
     sandbox: Sandbox
     environment: dict[str, str]
+    forking: ForkServerContext
     scripts: list[dict[str, Any]] = field(default_factory=list)
     avatars: list[dict[str, Any]] = field(default_factory=list)
     said: list[Said] = field(default_factory=list)
@@ -196,19 +207,19 @@ class Place:
     def start(self, *words: str, **environment: str | None) -> Running:
         """A command as a process of its own. None takes a variable away."""
         merged = {**os.environ, **self.environment, **environment}
-        return Running(
-            self.said,
-            subprocess.Popen(
-                [sys.executable, "-m", "omnihuman_blocks", *words],
-                cwd=self.folder,
-                env={name: value for name, value in merged.items() if value is not None},
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-                # A shell that starts things in the background makes them deaf to Ctrl-C.
-                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
-            ),
+        said = self.folder / "said"
+        said.mkdir(exist_ok=True)
+        number = len(list(said.iterdir()))
+        out, err = said / f"{number}.out", said / f"{number}.err"
+        process = begin(
+            self.forking,
+            words,
+            folder=self.folder,
+            environment={name: value for name, value in merged.items() if value is not None},
+            out=out,
+            err=err,
         )
+        return Running(self.said, process, out, err)
 
     def run(self, *words: str, **environment: str | None) -> Said:
         return self.start(*words, **environment).end()
@@ -316,13 +327,18 @@ def assert_no_key_in(place: Place, folder: Path) -> None:
         assert [path for path, text in texts if key in text] == []
 
 
+@pytest.fixture(scope="session")
+def forking() -> ForkServerContext:
+    return context()
+
+
 @pytest.fixture
-def bare_place(sandbox: Sandbox, tmp_path: Path) -> Iterator[Place]:
+def bare_place(sandbox: Sandbox, forking: ForkServerContext, tmp_path: Path) -> Iterator[Place]:
     """A place whose commands would start a Prefect server of their own, if they needed one.
 
     Whatever a test does there, no key is found in it afterwards.
     """
-    place = Place(tmp_path, sandbox, dict(sandbox.environment))
+    place = Place(tmp_path, sandbox, dict(sandbox.environment), forking)
     yield place
     assert_no_key_in(place, tmp_path)
 

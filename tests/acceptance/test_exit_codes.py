@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -113,7 +114,7 @@ def test_a_catalogue_without_its_ledger_does_not_buy_itself_again(
     place.sandbox.settings.change({vendor: {"slots": 0} for vendor in VENDORS})
     running = place.start("generate", *place.tables_and("--json"))
     until(lambda: place.requests("status") >= 4, "four tickets")
-    running.process.terminate()
+    running.signal(signal.SIGTERM)
     running.end()
     assert place.states() == {"pending": 4}
     ledger = place.results / "ledger.db"
