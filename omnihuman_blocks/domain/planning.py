@@ -16,7 +16,7 @@ from omnihuman_blocks.domain.addresses import is_public, is_web
 from omnihuman_blocks.domain.advice import looks_worse, would_fit
 from omnihuman_blocks.domain.identity import job_key, place_id, row_id
 from omnihuman_blocks.domain.job import Job, JobKey, Media, MediaKind
-from omnihuman_blocks.domain.limits import COLUMNS, Limits, breaches
+from omnihuman_blocks.domain.limits import COLUMNS, Limits, breaches, conversion
 from omnihuman_blocks.domain.options import Options
 from omnihuman_blocks.domain.outcome import UNTOUCHED, JobOutcome, RowState
 from omnihuman_blocks.domain.planned import Part, Plan, PlannedRow, Verdict
@@ -59,6 +59,10 @@ class Offer:
     """We can put media where the vendor can fetch them."""
     defaults: Mapping[str, object] = field(default_factory=dict)
     """What a block asks for, under every wish of a row."""
+
+    def can_bring(self, kind: MediaKind) -> bool:
+        """Whether we can put a medium of our own where the vendor finds it."""
+        return self.has_store or kind in self.stages
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,12 +126,13 @@ def _plan_entry(entry: Entry, circumstances: Circumstances) -> PlannedRow:
     voiced = circumstances.voiced.get(entry.place)
     draft.problems.extend(_missing_cells(entry, is_voiced=voiced is not None))
     options, ignored = _understand(draft, strict=circumstances.strict)
-    media = _collect(draft, circumstances.media)
+    media = _collect(draft, circumstances.media, is_voiced=voiced is not None)
     speech = _speech(draft, voiced, media.pop(AUDIO, None))
     if options is not None:
         limits = offer.limits(options)
         for found in (*media.values(), *(stretch.audio for stretch in speech.stretches)):
-            draft.problems.extend(breaches(limits, found))
+            can_bring = offer.can_bring(found.kind)
+            draft.problems.extend(breaches(limits, found, convertible=can_bring))
         if not draft.problems:
             return _planned(draft, options, media, speech, ignored)
     return _rejected_at(draft, options, speech)
@@ -179,14 +184,19 @@ def _understand(draft: _Draft, *, strict: bool) -> tuple[Options | None, tuple[s
 
 
 def _collect(
-    draft: _Draft, examined: Mapping[tuple[MediaKind, str], Media | InvalidRow]
+    draft: _Draft,
+    examined: Mapping[tuple[MediaKind, str], Media | InvalidRow],
+    *,
+    is_voiced: bool,
 ) -> dict[MediaKind, Media]:
+    """What was examined, with every problem. A recording that was cut is not sent itself."""
     row, offer = draft.row, draft.offer
     mask = row.mask_uri if offer.takes_mask else None
     media: dict[MediaKind, Media] = {}
     for kind, uri in ((IMAGE, row.image_uri), (AUDIO, row.audio_uri), (MASK, mask)):
         if uri is not None:
-            draft.problems.extend(_unreachable(kind, uri, offer))
+            if not (kind is AUDIO and is_voiced):
+                draft.problems.extend(_unreachable(kind, uri, offer))
             found = examined[kind, uri]
             if isinstance(found, InvalidRow):
                 draft.problems.append(found)
@@ -200,6 +210,8 @@ def _speech(draft: _Draft, voiced: Voiced | InvalidRow | None, recording: Media 
     if isinstance(voiced, InvalidRow):
         draft.problems.append(voiced)
     elif voiced is not None:
+        for stretch in voiced.stretches[:1]:  # they lie in one place
+            draft.problems.extend(_unreachable(AUDIO, stretch.audio.uri, draft.offer))
         return voiced
     elif recording is not None:
         draft.problems.extend(_endless(recording))
@@ -215,7 +227,7 @@ def _unreachable(kind: MediaKind, uri: str, offer: Offer) -> Iterator[InvalidRow
             "Give an https address, or a file that can be sent.",
             column,
         )
-    elif not is_web(uri) and kind not in offer.stages and not offer.has_store:
+    elif not is_web(uri) and not offer.can_bring(kind):
         yield InvalidRow(
             f"{offer.provider} takes no upload of this kind ({kind}) and fetches it from the web. "
             "Give an https address, or name a place for media with `--media-store`.",
@@ -251,14 +263,24 @@ def _planned(
         for stretch in speech.stretches
     )
     longest = max(part.seconds for part in parts)
+    limits = offer.limits(options)
     return replace(
         _line(row),
         provider=offer.provider,
         model=offer.model,
         parts=parts,
         ignored=ignored,
-        notes=(*speech.notes, *looks_worse(offer.limits(options), longest)),
+        notes=(*speech.notes, *_copies(limits, parts), *looks_worse(limits, longest)),
     )
+
+
+def _copies(limits: Limits, parts: tuple[Part, ...]) -> Iterator[str]:
+    """Which media are sent as something else than they are; each kind once."""
+    job = parts[0].job
+    for media in filter(None, (job.image, job.mask, job.audio)):
+        copy = conversion(limits, media)
+        if copy is not None:
+            yield copy.note(media)
 
 
 def _job(

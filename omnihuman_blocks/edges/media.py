@@ -116,12 +116,7 @@ class Examiner:
                 f"`{column}` {shown(media.uri)} has changed since it was examined. Run again.",
                 column,
             )
-        return Upload(
-            kind=media.kind,
-            name=f"{media.sha256[:32]}.{SUFFIXES.get(media.format, media.format)}",
-            media_type=MEDIA_TYPES.get(media.format, "application/octet-stream"),
-            content=content,
-        )
+        return upload_of(media, content, media.format)
 
     def _examination(self, address: str, kind: MediaKind) -> asyncio.Task[Media]:
         begun = self._begun.get((kind, address))
@@ -162,6 +157,21 @@ class Examiner:
 
     async def _in_pool(self, work: Callable[..., T], *arguments: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, work, *arguments)
+
+
+def upload_of(media: Media, content: bytes, stored_as: str) -> Upload:
+    """A medium's bytes, or those of a copy, as others are told of them."""
+    return Upload(
+        kind=media.kind,
+        name=f"{media.sha256[:32]}.{suffix_of(stored_as)}",
+        media_type=MEDIA_TYPES.get(stored_as, "application/octet-stream"),
+        content=content,
+    )
+
+
+def suffix_of(stored_as: str) -> str:
+    """How names of files in this format end."""
+    return SUFFIXES.get(stored_as, stored_as)
 
 
 def fingerprint_of(address: str, kind: MediaKind, mark: str) -> Fingerprint:

@@ -36,6 +36,7 @@ from omnihuman_blocks.errors import (
     Transient,
 )
 from omnihuman_blocks.walk.borders import Border
+from omnihuman_blocks.walk.bringing import address_for
 from omnihuman_blocks.walk.calls import callback_address
 from omnihuman_blocks.walk.house import Desk, House
 
@@ -228,9 +229,9 @@ async def _submission(house: House, desk: Desk, job: Job, attempt: int) -> Submi
     return Submission(
         job=job,
         attempt=attempt,
-        image=await house.address_for(desk, job.image),
-        audio=await house.address_for(desk, job.audio),
-        mask=None if job.mask is None else await house.address_for(desk, job.mask),
+        image=await address_for(house, desk, job, job.image),
+        audio=await address_for(house, desk, job, job.audio),
+        mask=None if job.mask is None else await address_for(house, desk, job, job.mask),
     )
 
 
@@ -240,7 +241,7 @@ def _for_the_ledger(submission: Submission) -> Submission:
     changes = {
         kind.value: f"data:{media[kind].format};sha256,{media[kind].sha256}"
         for kind in media
-        if len(getattr(submission, kind.value)) > LONGEST_TEXT
+        if getattr(submission, kind.value).startswith("data:")
     }
     return replace(submission, **changes) if changes else submission  # type: ignore[arg-type]
 

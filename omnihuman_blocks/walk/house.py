@@ -12,17 +12,16 @@ from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
 from omnihuman_blocks.domain import pacing
-from omnihuman_blocks.domain.addresses import is_public, is_web
-from omnihuman_blocks.domain.job import JobKey, Media, Upload
+from omnihuman_blocks.domain.job import Job, JobKey, Media, Upload
+from omnihuman_blocks.domain.limits import Limits
 from omnihuman_blocks.edges.http import Http
 from omnihuman_blocks.edges.ledger import Ledger
-from omnihuman_blocks.errors import InvalidRow, Transient
+from omnihuman_blocks.edges.store import MediaStore
 from omnihuman_blocks.walk.accounts import Seller
 from omnihuman_blocks.walk.asking import Asking
 from omnihuman_blocks.walk.borders import Border
@@ -34,9 +33,6 @@ T = TypeVar("T")
 MOST_IN_FLIGHT = 100
 """Jobs at one vendor where nobody says otherwise. No vendor publishes how many it takes; the gate
 narrows when one has enough."""
-STAGED_FOR_AT_LEAST = timedelta(hours=1)
-"""A staged medium that goes sooner than this is brought again: a queue can be long."""
-UPLOAD_TRIES = 5
 DURATIONS_KEPT = 200
 
 ReadUpload: TypeAlias = Callable[[Media], Awaitable[Upload]]
@@ -52,9 +48,6 @@ class Desk:
     asking: Asking
     seen: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
     """By model: (seconds of audio, seconds until finished), newest last."""
-    _bringing: defaultdict[str, asyncio.Lock] = field(
-        default_factory=lambda: defaultdict(asyncio.Lock)
-    )
 
     def expect(self, model: str, audio_seconds: float) -> pacing.Experience | None:
         """How long a job like this took lately."""
@@ -65,6 +58,11 @@ class Desk:
         kept = self.seen.setdefault(model, [])
         kept.append((audio_seconds, took))
         del kept[:-DURATIONS_KEPT]
+
+    def limits_of(self, job: Job) -> Limits:
+        """What the job's model takes under the job's options."""
+        models = self.seller.room.MODELS.values()
+        return next(model for model in models if model.id == job.model).limits(job.options)
 
 
 @dataclass(kw_only=True)
@@ -80,6 +78,8 @@ class House:
     """Threads for what burns CPU: decoding, hashing."""
     read_upload: ReadUpload
     board: Board
+    store: MediaStore | None = None
+    """Where media are put that a vendor takes no upload of."""
     invocation: str | None = None
     """Whose budget its purchases count against."""
     webhook_url: str | None = None
@@ -89,6 +89,10 @@ class House:
     search_seconds: float = 900.0
     """How long a lost purchase is looked for, where nothing is known about such jobs."""
     passing: Callable[[Border], None] = lambda _: None
+    bringing: defaultdict[tuple[str, str], asyncio.Lock] = field(
+        default_factory=lambda: defaultdict(asyncio.Lock)
+    )
+    """By where to and what: whoever brings a medium lets nobody else begin with the same."""
     _stopped: asyncio.Event = field(default_factory=asyncio.Event)
     _wakers: dict[JobKey, asyncio.Event] = field(default_factory=dict)
 
@@ -128,44 +132,6 @@ class House:
             self._wakers.pop(key, None)
         if self._stopped.is_set():
             raise GateClosed(Stopped("It was stopped while it waited; nothing is lost."))
-
-    async def address_for(self, desk: Desk, media: Media) -> str:
-        """Where the vendor finds a medium: its own address, or one that it gave us for our file."""
-        if is_web(media.uri) and (is_public(media.uri) or desk.seller.account.is_local):
-            return media.uri
-        async with desk._bringing[media.sha256]:  # noqa: SLF001 - a desk belongs to its house
-            return await self._staged(desk, media)
-
-    async def _staged(self, desk: Desk, media: Media) -> str:
-        name, account = desk.seller.name, desk.seller.account.fingerprint
-        known = await self.book(
-            self.ledger.staged, name, account, media.sha256, at_least=STAGED_FOR_AT_LEAST
-        )
-        if known is not None:
-            return known
-        staging = desk.seller.room.staging
-        if staging is None or media.kind not in desk.seller.room.STAGES:
-            raise InvalidRow(
-                f"{desk.seller.room.TITLE} takes no upload of this kind ({media.kind}). "
-                "Give a public https address.",
-                f"{media.kind}_uri",
-            )
-        upload = await self.read_upload(media)
-        self.passing(Border.BEFORE_UPLOAD)
-        for tried in range(1, UPLOAD_TRIES + 1):
-            try:
-                staged = await self.http.follow(desk.seller.account, staging(upload))
-            except Transient as error:
-                if tried == UPLOAD_TRIES:
-                    raise
-                await self.rest(pacing.after_failure(tried, error.retry_after))
-            else:
-                self.passing(Border.STAGED)
-                if not staged.address.startswith("data:"):
-                    await self.book(self.ledger.keep_staged, name, account, media.sha256, staged)
-                self.passing(Border.ADDRESS_KEPT)
-                return staged.address
-        raise AssertionError(media.sha256)  # pragma: no cover - the last try returns or raises
 
 
 def desk_for(seller: Seller, http: Http, ledger: Ledger) -> Desk:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -17,6 +18,7 @@ from omnihuman_blocks.domain.outcome import JobOutcome
 from omnihuman_blocks.domain.planned import Verdict
 from omnihuman_blocks.domain.planning import judge
 from omnihuman_blocks.domain.row import RejectedRow, Rejection
+from omnihuman_blocks.domain.voiced import Stretch, Voiced
 from omnihuman_blocks.errors import InvalidRow
 
 Make = Callable[..., Any]
@@ -149,14 +151,52 @@ def test_a_row_that_cannot_be_made_says_why_and_where(
     assert (rejection.script_id, rejection.avatar_id, rejection.variant) == ("intro", "anna", 1)
 
 
-def test_every_reason_is_told_at_once(make_row: Make, make_plan: Make, make_media: Make) -> None:
+def test_every_reason_is_told_at_once(
+    make_row: Make, make_plan: Make, make_media: Make, make_offer: Make
+) -> None:
     """Mending a table should not be a walk with a new surprise at each door."""
+    web = "https://a.example/anna"
     media = {
-        (IMAGE, "/media/anna.png"): make_media(IMAGE, "/media/anna.png", format="bmp"),
+        (IMAGE, web): make_media(IMAGE, web, format="bmp"),
         (AUDIO, "/media/intro.wav"): InvalidRow("`audio_uri` is no audio.", "audio_uri"),
     }
-    planned = make_plan(make_row(), media=media)
+    offers = {"fal": make_offer(stages=frozenset({AUDIO}))}
+    planned = make_plan(make_row(image_uri=web), media=media, offers=offers)
     assert [one.column for one in planned.rejections] == ["audio_uri", "image_uri"]
+
+
+def test_a_medium_that_does_not_fit_is_sent_as_a_copy_and_the_plan_says_so(
+    make_row: Make, make_plan: Make, make_media: Make, make_offer: Make
+) -> None:
+    """Wherever a copy can be brought; its job's key is that of the original."""
+    web = "https://a.example/anna"
+    media = {(IMAGE, web): make_media(IMAGE, web, format="bmp", sha256="b" * 64)}
+    taken = {(IMAGE, web): make_media(IMAGE, web, sha256="b" * 64)}
+    row = make_row(image_uri=web, mask_uri="/media/mask.png")
+    nowhere = make_offer(stages=frozenset({AUDIO, MASK}), takes_mask=True)
+    (rejected,) = make_plan(row, media=media, offers={"fal": nowhere}).rows
+    assert "Convert it" in rejected.rejections[0].reason
+    offers = {"fal": replace(nowhere, has_store=True)}
+    (copied,) = make_plan(row, media=media, offers=offers).rows
+    (plain,) = make_plan(row, media=taken, offers=offers).rows
+    (note,) = copied.notes
+    assert "`image_uri` is sent as JPEG" in note
+    assert plain.notes == ()
+    assert copied.clip_key == plain.clip_key
+
+
+def test_what_was_spoken_or_cut_has_to_be_brought_not_the_recording_it_came_from(
+    make_row: Make, make_plan: Make, make_media: Make, make_offer: Make
+) -> None:
+    """A public recording that was cut is a file of ours."""
+    web = "https://a.example/intro.wav"
+    cut = make_media(AUDIO, "/parts/1.wav", source="cut")
+    voiced = {0: Voiced(stretches=(Stretch(audio=cut, start_seconds=Decimal(0)),))}
+    offers = {"fal": make_offer(stages=frozenset({IMAGE}))}
+    (whole,) = make_plan(make_row(audio_uri=web), offers=offers).rows
+    (parts,) = make_plan(make_row(audio_uri=web), offers=offers, voiced=voiced).rows
+    assert whole.rejections == ()
+    assert "--media-store" in parts.rejections[0].reason
 
 
 def test_a_rows_media_are_held_against_the_limits_of_its_own_options(
