@@ -25,5 +25,5 @@ def estimate(
 ) -> dict[str, Any]:
     """What generating would buy and cost, row by row in the results folder's plan."""
     return flows.estimate_catalogue.fn(
-        scripts, avatars, results, provider, options=options, ledger=ledger
+        scripts, avatars, results, provider, options=options, ledger=ledger or None
     )

@@ -34,4 +34,6 @@ def generate(
     """Makes every video of two tables that is not there yet. Run it again to go on."""
     order = (scripts, avatars, results, provider)
     made = flows.generate_catalogue.fn
-    return made(*order, budget=budget, options=options, max_in_flight=max_in_flight, ledger=ledger)
+    return made(
+        *order, budget=budget, options=options, max_in_flight=max_in_flight, ledger=ledger or None
+    )

@@ -19,10 +19,13 @@ from omnihuman_blocks.catalogue.making import runner
 )
 def retry(
     results: str,
+    *,
     only: list[str] | None = None,
     budget: float | None = None,
     max_in_flight: int | None = None,
     ledger: str | None = None,
+    is_scheduled: bool = True,
 ) -> State[Any]:
     """Buys failed rows again, as new attempts: those that cost nothing, and classes you name."""
-    return flows.retry_failed.fn(results, only, budget, max_in_flight, ledger)
+    bounds = (only, budget, max_in_flight, ledger or None)
+    return flows.retry_failed.fn(results, *bounds, is_scheduled=is_scheduled)

@@ -18,7 +18,12 @@ if TYPE_CHECKING:
     )
     from omnihuman_blocks.cache import JobKeyPolicy
     from omnihuman_blocks.catalogue.frames import plan_catalogue, read_catalogue
-    from omnihuman_blocks.flows import estimate_catalogue, generate_catalogue, retry_failed
+    from omnihuman_blocks.flows import (
+        estimate_catalogue,
+        generate_catalogue,
+        reconcile,
+        retry_failed,
+    )
     from omnihuman_blocks.runner import EventLoopTaskRunner
     from omnihuman_blocks.tasks import await_video, download_video, generate_video, submit_video
     from omnihuman_blocks.videos import VideoClip, VideoJob, VideoReady, VideoTicket
@@ -42,6 +47,7 @@ __all__ = [
     "generate_video",
     "plan_catalogue",
     "read_catalogue",
+    "reconcile",
     "retry_failed",
     "submit_video",
 ]
@@ -65,6 +71,7 @@ _PLACES = {
     "generate_video": "tasks",
     "plan_catalogue": "catalogue.frames",
     "read_catalogue": "catalogue.frames",
+    "reconcile": "flows",
     "retry_failed": "flows",
     "submit_video": "tasks",
 }

@@ -11,7 +11,7 @@ from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from prefect.client.schemas.objects import State
 
-from omnihuman_blocks.catalogue.making import Told, make_catalogue, runner
+from omnihuman_blocks.catalogue.making import Told, make_catalogue, runner, settle_catalogue
 from omnihuman_blocks.catalogue.preparing import order_of, plan_order
 from omnihuman_blocks.domain.summary import plan_text
 from omnihuman_blocks.walk.order import Again, Order
@@ -92,6 +92,8 @@ def retry_failed(
     budget: float | str | None = None,
     max_in_flight: int | None = None,
     ledger: str | None = None,
+    *,
+    is_scheduled: bool = False,
 ) -> State[Told]:
     """Buys failed jobs of a results folder again, as new attempts: those that cost nothing.
 
@@ -101,14 +103,40 @@ def retry_failed(
         budget: What this run may add at most, in dollars.
         max_in_flight: Jobs at one vendor at once.
         ledger: Address of the ledger, where it is not the file in the results folder.
+        is_scheduled: Nobody asks, it comes around by itself: a job is left alone after three
+            attempts.
     """
     return make_catalogue(
         lambda: replace(
             order_of(results, ledger),
-            again=Again(classes=frozenset(only or ())),
+            again=Again(classes=frozenset(only or ()), is_scheduled=is_scheduled),
             budget=_dollars(budget),
             max_in_flight=max_in_flight,
         )
+    )
+
+
+@flow(
+    name="reconcile",
+    flow_run_name="reconcile {results}",
+    task_runner=runner(),
+    validate_parameters=False,
+    persist_result=False,
+)
+def reconcile(
+    results: str, ledger: str | None = None, patience_seconds: float = 900.0
+) -> State[Told]:
+    """Finds out what became of purchases whose answers were lost, and fetches what was bought.
+
+    Buys nothing new. Ends `InDoubt` where a person is needed, with what to look for as a table.
+
+    Args:
+        results: A results folder.
+        ledger: Address of the ledger, where it is not the file in the results folder.
+        patience_seconds: How long a job is waited for before it is left for the next run.
+    """
+    return settle_catalogue(
+        lambda: replace(order_of(results, ledger), patience_seconds=patience_seconds)
     )
 
 

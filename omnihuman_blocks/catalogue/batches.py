@@ -7,7 +7,7 @@ batches of one row, so that each is visible by itself.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
@@ -27,9 +27,12 @@ LARGEST = 300
 class Batch:
     """Jobs that travel together. No dataclass, so that Prefect does not look into all of them."""
 
-    def __init__(self, number: int, errands: Sequence[Errand]) -> None:
+    def __init__(
+        self, number: int, errands: Sequence[Errand], until: Collection[Stage] = ()
+    ) -> None:
         self.number = number
         self.errands = tuple(errands)
+        self.until = tuple(until)
 
     @property
     def title(self) -> str:
@@ -40,10 +43,14 @@ class Batch:
         return f"batch {self.number} of {len(self.errands)} jobs"
 
 
-def into_batches(errands: Sequence[Errand]) -> list[Batch]:
-    """Batches of one for a small table, of up to some hundreds for a large one."""
+def into_batches(errands: Sequence[Errand], *, until: Collection[Stage] = ()) -> list[Batch]:
+    """Batches of one for a small table, of up to some hundreds for a large one.
+
+    In the stages of `until` their walks go no further.
+    """
     size = min(LARGEST, max(1, -(-len(errands) // FEW)))
-    return [Batch(number, some) for number, some in enumerate(_slices(errands, size), start=1)]
+    slices = _slices(errands, size)
+    return [Batch(number, some, until) for number, some in enumerate(slices, start=1)]
 
 
 def _slices(errands: Sequence[Errand], size: int) -> Iterator[Sequence[Errand]]:
@@ -65,7 +72,7 @@ def _run_name() -> str:
 async def walk_batch(batch: Batch, setting: Setting) -> list[Ending]:
     """Walks all jobs of a batch at once. One that breaks down does not stop the others."""
     house = await house_for(setting, load_block)
-    walks = [walk(house, errand) for errand in batch.errands]
+    walks = [walk(house, errand, until=batch.until) for errand in batch.errands]
     ended = await asyncio.gather(*walks, return_exceptions=True)
     broken = [error for error in ended if isinstance(error, BaseException)]
     for error in broken:

@@ -1,8 +1,4 @@
-"""An order -> a catalogue, inside a Prefect flow: plan, map batches over the walk, write, tell.
-
-What is told to Prefect (task runs, artifacts, the state at the end) is told here. Nothing is
-decided by it.
-"""
+"""An order -> a catalogue, inside a Prefect flow: plan, map batches over the walk, write, tell."""
 
 from __future__ import annotations
 
@@ -12,18 +8,11 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, TypeAlias, cast
-from uuid import UUID, uuid4
+from functools import partial
+from typing import Any, TypeAlias
+from uuid import uuid4
 
 from prefect import get_run_logger, unmapped
-from prefect.artifacts import (
-    create_link_artifact,
-    create_markdown_artifact,
-    create_progress_artifact,
-    create_table_artifact,
-    update_progress_artifact,
-)
 from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture
 from prefect.runtime import flow_run
@@ -31,24 +20,35 @@ from prefect.states import Completed, Failed
 
 from omnihuman_blocks.catalogue.batches import into_batches, walk_batch
 from omnihuman_blocks.catalogue.concluding import Conclusion, conclude, write_beginning
+from omnihuman_blocks.catalogue.events import Herald
 from omnihuman_blocks.catalogue.loading import load_block
+from omnihuman_blocks.catalogue.outcomes import read_outcomes, with_endings
 from omnihuman_blocks.catalogue.preparing import Prepared, open_ledger, prepare
+from omnihuman_blocks.catalogue.telling import (
+    Bar,
+    tell_doubts,
+    tell_end,
+    tell_tags,
+    told_in_vain,
+)
 from omnihuman_blocks.domain.job import JobKey
+from omnihuman_blocks.domain.lifecycle import Stage
+from omnihuman_blocks.domain.planned import Verdict
 from omnihuman_blocks.domain.summary import (
     EXIT_CANNOT_START,
     EXIT_DONE,
     EXIT_IN_DOUBT,
     EXIT_ROWS_FAILED,
     EXIT_STOPPED,
-    markdown,
     summarise_plan,
 )
+from omnihuman_blocks.edges.ledger import Ledger
 from omnihuman_blocks.errors import CannotStart, OmniHumanError
 from omnihuman_blocks.runner import EventLoopTaskRunner
 from omnihuman_blocks.walk.opening import Setting, stop_houses, stop_houses_here
 from omnihuman_blocks.walk.order import Order, open_shop
-from omnihuman_blocks.walk.progress import Board, Glance, onlooker, showing
-from omnihuman_blocks.walk.walker import Ending
+from omnihuman_blocks.walk.progress import Board, onlooker, showing
+from omnihuman_blocks.walk.walker import Ending, Errand
 
 Told: TypeAlias = dict[str, Any]
 """What a flow returns: the summary, and `exit_code`."""
@@ -68,7 +68,10 @@ GRACE_SECONDS = 12.0
 """Spent once on letting walks come home and once, by the runner, on what is left: together less
 than the 30 seconds after which Prefect's workers and Kubernetes kill."""
 TURN_SECONDS = 0.25
+NOT_BOUGHT = (Stage.OPEN, Stage.FAILED, Stage.SPOILED)
+"""Stages in which only a purchase would lead on."""
 
+CANNOT_START = "CannotStart"
 STATE_NAMES = {EXIT_ROWS_FAILED: "RowsFailed", EXIT_STOPPED: "Stopped", EXIT_IN_DOUBT: "InDoubt"}
 """What automations key on, by the exit code of the same end."""
 SENTENCES = {
@@ -88,30 +91,56 @@ def runner() -> EventLoopTaskRunner:
 
 def make_catalogue(make_order: Callable[[], Order]) -> State[Told]:
     """Everything, in order. Ends in the state that tells how it went."""
+    return _begun(make_order, _made)
+
+
+def settle_catalogue(make_order: Callable[[], Order]) -> State[Told]:
+    """Finds out about doubts and brings home what was bought. Nothing new is bought."""
+    return _begun(make_order, _settled)
+
+
+def _begun(make_order: Callable[[], Order], go: Callable[[Order], State[Told]]) -> State[Told]:
     try:
-        order = make_order()
-        return _made(order)
+        return go(make_order())
     except CannotStart as error:
         get_run_logger().error("%s", error)
         told = {"exit_code": EXIT_CANNOT_START, "error": str(error)}
-        return _failed("CannotStart", str(error), told)
+        return _failed(CANNOT_START, str(error), told)
 
 
 def _made(order: Order) -> State[Told]:
+    _, conclusion = _walked(order, buying=True)
+    return _final_state(conclusion)
+
+
+def _settled(order: Order) -> State[Told]:
+    prepared, conclusion = _walked(order, buying=False)
+    # A ledger of its own also knows the rows that have left the tables; a shared one, others'.
+    mine = None if order.ledger is None else prepared.keys
+    with open_ledger(order) as ledger:
+        doubts = ledger.in_doubt(mine)
+    told_in_vain(partial(tell_doubts, doubts))
+    told = {**conclusion.told(), "exit_code": EXIT_IN_DOUBT if doubts else EXIT_DONE}
+    if not doubts:
+        return Completed(message="No purchase is in doubt.", data=told)
+    return _failed(STATE_NAMES[EXIT_IN_DOUBT], SENTENCES[EXIT_IN_DOUBT], told)
+
+
+def _walked(order: Order, *, buying: bool) -> tuple[Prepared, Conclusion]:
     began_at = datetime.now(UTC)
     setting = Setting.of(order, invocation=str(flow_run.id or uuid4()))
     prepared = _prepared(order, setting)
     endings: list[Ending] = []
     try:
-        _walk(prepared, setting, endings)
+        _walk(prepared, setting, endings, buying=buying)
     finally:
         # Also where somebody stopped it: the catalogue tells what stands in the ledger now.
         with open_ledger(order) as ledger:
             conclusion = conclude(
                 prepared, endings, ledger, began_at=began_at, flow_run_id=flow_run.id
             )
-    _tell(conclusion, order)
-    return _final_state(conclusion)
+    told_in_vain(partial(tell_end, conclusion, order, walked=bool(endings)))
+    return prepared, conclusion
 
 
 def _prepared(order: Order, setting: Setting) -> Prepared:
@@ -121,6 +150,7 @@ def _prepared(order: Order, setting: Setting) -> Prepared:
         if order.budget is not None:
             ledger.set_budget(setting.invocation, order.budget)
     write_beginning(prepared)
+    told_in_vain(partial(tell_tags, sorted({job.provider for job in prepared.plan.jobs.values()})))
     quoted = summarise_plan(prepared.plan)
     get_run_logger().info(
         "%d rows are done, %d jobs to walk, $%s quoted",
@@ -134,8 +164,8 @@ def _prepared(order: Order, setting: Setting) -> Prepared:
 # --- walking ----------------------------------------------------------------------------------
 
 
-def _walk(prepared: Prepared, setting: Setting, endings: list[Ending]) -> None:
-    errands = prepared.errands()
+def _walk(prepared: Prepared, setting: Setting, endings: list[Ending], *, buying: bool) -> None:
+    errands = prepared.errands() if buying else _bought(prepared)
     if not errands:
         return
     rows_of: Counter[JobKey] = Counter(
@@ -147,11 +177,13 @@ def _walk(prepared: Prepared, setting: Setting, endings: list[Ending]) -> None:
         quote_usd=quoted.quote_usd,
         unpriced=quoted.unpriced,
     )
-    with showing(setting.invocation, board):
-        futures = walk_batch.map(into_batches(errands), unmapped(setting))
+    herald = Herald(order=prepared.order, rows=prepared.plan.rows)
+    batches = into_batches(errands, until=() if buying else NOT_BOUGHT)
+    with showing(setting.invocation, board), Ledger.open(setting.ledger) as ledger:
+        futures = walk_batch.map(batches, unmapped(setting))
         ended = _counting(futures)
         try:
-            _watch(board, ended, len(futures))
+            _watch(board, ended, len(futures), partial(_tell_news, herald, ledger))
         except BaseException:
             # Ctrl-C, SIGTERM, Prefect's cancel: the gates first, then everybody comes home.
             stop_houses("It was stopped before this was bought. Run it again to go on.")
@@ -159,6 +191,12 @@ def _walk(prepared: Prepared, setting: Setting, endings: list[Ending]) -> None:
             raise
         finally:
             endings.extend(_endings(ended.home))
+
+
+def _bought(prepared: Prepared) -> list[Errand]:
+    """What was bought or may have been, and is not here."""
+    new = {part.job.key for part in prepared.plan.first_parts() if part.verdict is Verdict.NEW}
+    return [errand for errand in prepared.errands() if errand.job.key not in new]
 
 
 class _Ended:
@@ -184,19 +222,25 @@ def _counting(futures: Sequence[PrefectFuture[Any]]) -> _Ended:
     return ended
 
 
-def _watch(board: Board, ended: _Ended, total: int) -> None:
-    """Shows what is going on until all batches are home."""
-    artifact: UUID | None = None
+def _watch(
+    board: Board, ended: _Ended, total: int, tell_news: Callable[[PrefectFuture[Any]], None]
+) -> None:
+    """Shows what is going on until all batches are home, and tells of each that is."""
+    bar = Bar()
     told_at = time.monotonic()
+    heard = 0
     with onlooker(board) as look:
         while ended.count < total:
             look()
             ended.news.wait(TURN_SECONDS)
             ended.news.clear()
+            for future in ended.home[heard:]:
+                heard += 1
+                told_in_vain(partial(tell_news, future))
             if time.monotonic() - told_at >= ARTIFACT_SECONDS:
-                artifact = _tell_progress(artifact, board.glance())
+                told_in_vain(partial(bar.tell, board.glance()))
                 told_at = time.monotonic()
-    _tell_progress(artifact, board.glance())
+    told_in_vain(partial(bar.tell, board.glance()))
 
 
 def _await(ended: _Ended, total: int, seconds: float) -> None:
@@ -215,31 +259,17 @@ def _endings(futures: Sequence[PrefectFuture[Any]]) -> list[Ending]:
     return told
 
 
-# --- telling ----------------------------------------------------------------------------------
+def _tell_news(herald: Herald, ledger: Ledger, future: PrefectFuture[Any]) -> None:
+    """What a batch that is home has to tell, as events."""
+    if not future.state.is_completed():
+        herald.tell_broken(future.state.message or repr(future.state))
+        return
+    endings: list[Ending] = future.result(raise_on_failure=False)
+    known = read_outcomes(ledger, [ending.key for ending in endings])
+    herald.tell(endings, with_endings(known, endings, flow_run.id))
 
 
-def _tell_progress(artifact: UUID | None, glance: Glance) -> UUID:
-    share = 100 * glance.ended / max(glance.total, 1)
-    if artifact is None:
-        made = create_progress_artifact(share, key="omnihuman-progress", description=glance.line)
-        return cast("UUID", made)
-    update_progress_artifact(artifact, share, description=glance.line)
-    return artifact
-
-
-def _tell(conclusion: Conclusion, order: Order) -> None:
-    create_markdown_artifact(
-        markdown(conclusion.summary), key="omnihuman-summary", description=order.results
-    )
-    if conclusion.failures:
-        table = [
-            {name: "" if value is None else str(value) for name, value in row.items()}
-            for row in conclusion.failures
-        ]
-        create_table_artifact(table, key="omnihuman-not-done", description="Rows that are not done")
-    gallery = Path(order.results.removeprefix("file://")) / "index.html"
-    if gallery.is_file():
-        create_link_artifact(gallery.absolute().as_uri(), "Gallery", key="omnihuman-gallery")
+# --- how it ended ---------------------------------------------------------------------------
 
 
 def _final_state(conclusion: Conclusion) -> State[Told]:

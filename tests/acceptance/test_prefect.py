@@ -49,7 +49,8 @@ def test_a_catalogue_is_visible_in_prefect_and_no_key_is(
         "the last word on every task run",
     )
     names = {f"{provider} {key[:12]}" for key, provider in keys.items()}
-    assert {one["name"] for one in tasks} == names
+    assert {one["name"] for one in tasks} == {*names, "catalogue.parquet"}
+    assert set(run["tags"]) == {"omnihuman", *keys.values()}
 
     artifacts = prefect.artifacts(run["id"])
     assert artifacts.keys() == {
