@@ -12,6 +12,15 @@ import langcodes
 from omnihuman_blocks.errors import InvalidRow
 
 ANY = "*"
+_PLACES = {
+    "es-419": "AR BO BR BZ CL CO CR CU DO EC GT HN MX NI PA PE PR PY SV US UY VE",
+    "en-GB": "AU BD BW FJ GB GH GI HK IE IN JM KE KY LK MT NG NZ PK SG TZ UG ZA ZM ZW",
+}
+NEIGHBOURS = {
+    **{("es", place): "es-419" for place in _PLACES["es-419"].split()},
+    **{("en", place): "en-GB" for place in _PLACES["en-GB"].split()},
+}
+"""Where a region's language is nearer than that of the whole world, after CLDR."""
 LONGEST_TAG = 100
 """No tag in use comes near it; a longer one is a text that slipped into the column."""
 
@@ -48,6 +57,8 @@ def fallbacks(locale: str) -> tuple[str, ...]:
     tag = langcodes.Language.get(locale)
     full = tag.maximize()
     steps = [locale, *_shortened(locale)]
+    if (tag.language, tag.territory) in NEIGHBOURS:
+        steps.append(NEIGHBOURS[tag.language, tag.territory])
     for kept in (("script", "territory"), ("territory",), ("script",), ()):
         parts = {part: getattr(full, part) for part in kept if getattr(full, part)}
         steps.append(langcodes.Language.make(language=tag.language, **parts).to_tag())

@@ -45,6 +45,7 @@ SCRIPTS: dict[str, tuple[str, ...]] = {
     "Tibt": ("TIBETAN",),
 }
 """What locales call a script -> what Unicode calls its letters."""
+KNOWN = frozenset(script for scripts in SCRIPTS.values() for script in scripts)
 TITLES = {"CJK": "Chinese", "HANGUL": "Korean"}
 UNSPACED = {"CJK", "HIRAGANA", "KATAKANA", "BOPOMOFO", "THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN"}
 """Where words stand side by side without spaces."""
@@ -63,7 +64,8 @@ def tidy(text: str) -> str:
 def script_of(letter: str) -> str:
     """What Unicode calls the script of a letter: the first word of its name."""
     name = unicodedata.name(letter, "").removeprefix("FULLWIDTH ").removeprefix("HALFWIDTH ")
-    return name.partition(" ")[0]
+    script = name.partition(" ")[0].partition("-")[0]
+    return "CJK" if script == "IDEOGRAPHIC" else script
 
 
 def has_no_spaces(letter: str) -> bool:
@@ -72,8 +74,9 @@ def has_no_spaces(letter: str) -> bool:
 
 
 def letters_by_script(text: str) -> Counter[str]:
-    """How many letters of each script a text has."""
-    return Counter(script_of(c) for c in text if unicodedata.category(c)[0] == "L")
+    """How many letters of each script a text has; signs that all scripts share do not count."""
+    letters = (script_of(c) for c in text if unicodedata.category(c)[0] == "L")
+    return Counter(script for script in letters if script in KNOWN)
 
 
 def check_writing(text: str, locale: str) -> None:
@@ -82,16 +85,14 @@ def check_writing(text: str, locale: str) -> None:
         raise InvalidRow("`text` has no letter and no number: there is nothing to say.", "text")
     own = _scripts_of(locale)
     letters = letters_by_script(text)
-    if not own or not letters:
-        return
     ours = sum(letters[script] for script in own)
     # Names of products are written in Latin letters everywhere.
     strangers = sum(n for script, n in letters.items() if script not in (*own, LATIN))
-    if ours == 0 or strangers > ours:
+    if own and letters and (ours == 0 or strangers > ours):
         most = max((s for s in letters if s not in own), key=lambda script: letters[script])
         raise InvalidRow(
-            f"`text` is written in {_title(most)} letters, and {locale} is written in "
-            f"{_title(own[0])} ones. Correct `locale`, or the text.",
+            f"`text` is written in {script_title(most)} letters, and {locale} is written in "
+            f"{script_title(own[0])} ones. Correct `locale`, or the text.",
             "text",
         )
 
@@ -103,5 +104,6 @@ def _scripts_of(locale: str) -> tuple[str, ...]:
     return own
 
 
-def _title(script: str) -> str:
+def script_title(script: str) -> str:
+    """What people call a script."""
     return TITLES.get(script, script.capitalize())
