@@ -11,11 +11,13 @@ import traceback
 from collections.abc import Callable, Sequence
 
 from omnihuman_blocks.commands import catalogue
+from omnihuman_blocks.commands.cancel import add_cancel
 from omnihuman_blocks.commands.demo import add_demo
 from omnihuman_blocks.commands.doctor import add_doctor
 from omnihuman_blocks.commands.ledger import add_ledger_command, add_reconcile
 from omnihuman_blocks.commands.prefect_here import STOPPED
 from omnihuman_blocks.commands.status import add_status
+from omnihuman_blocks.commands.webhooks import add_webhooks
 from omnihuman_blocks.commands.words import Commands
 from omnihuman_blocks.errors import CannotStart, OmniHumanError
 
@@ -132,7 +134,9 @@ COMMANDS: tuple[Callable[[Commands], None], ...] = (
     *catalogue.COMMANDS,
     add_status,
     add_reconcile,
+    add_cancel,
     add_ledger_command,
+    add_webhooks,
     add_doctor,
     add_sandbox,
 )

@@ -37,7 +37,10 @@ def generate_catalogue(
     retry_failed: bool = False,
     only: Sequence[str] | None = None,
     strict: bool = False,
+    checks: Mapping[str, float | str] | None = None,
+    soft_captions: bool = False,
     ledger: str | None = None,
+    webhook_url: str | None = None,
     patience_seconds: float = 7200.0,
 ) -> State[Told]:
     """Makes every video of two tables that is not there yet, and writes the catalogue.
@@ -56,7 +59,10 @@ def generate_catalogue(
         retry_failed: Buy failed jobs again that cost nothing.
         only: Classes of errors whose jobs are bought again, whatever they cost.
         strict: Reject rows with wishes that the model cannot honour.
+        checks: Thresholds of the checks by name, such as `black`; `off` turns one off.
+        soft_captions: Also keep each video with its captions as a track of its own.
         ledger: Address of the ledger, where it is not the file in the results folder.
+        webhook_url: Public address under which vendors reach `omnihuman webhooks`.
         patience_seconds: How long a job is waited for before it is left for the next run.
     """
     return make_catalogue(
@@ -73,7 +79,10 @@ def generate_catalogue(
             if retry_failed or only
             else None,
             strict=strict,
+            checks={name: str(value) for name, value in (checks or {}).items()},
+            soft_captions=soft_captions,
             ledger=ledger,
+            webhook_url=webhook_url,
             patience_seconds=patience_seconds,
         )
     )
@@ -94,6 +103,7 @@ def retry_failed(
     ledger: str | None = None,
     *,
     is_scheduled: bool = False,
+    webhook_url: str | None = None,
 ) -> State[Told]:
     """Buys failed jobs of a results folder again, as new attempts: those that cost nothing.
 
@@ -105,15 +115,21 @@ def retry_failed(
         ledger: Address of the ledger, where it is not the file in the results folder.
         is_scheduled: Nobody asks, it comes around by itself: a job is left alone after three
             attempts.
+        webhook_url: Public address under which vendors reach `omnihuman webhooks`, where it is
+            not the one that the folder was made with.
     """
-    return make_catalogue(
-        lambda: replace(
-            order_of(results, ledger),
+
+    def order() -> Order:
+        noted = order_of(results, ledger)
+        return replace(
+            noted,
             again=Again(classes=frozenset(only or ()), is_scheduled=is_scheduled),
             budget=_dollars(budget),
             max_in_flight=max_in_flight,
+            webhook_url=webhook_url or noted.webhook_url,
         )
-    )
+
+    return make_catalogue(order)
 
 
 @flow(

@@ -74,7 +74,10 @@ def write_beginning(prepared: Prepared) -> None:
             avatars=order.avatars if isinstance(order.avatars, str) else None,
             provider=order.provider,
             options={name: str(value) for name, value in order.options.items()},
+            checks=order.checks,
+            soft_captions=order.soft_captions,
             ledger=order.ledger,
+            webhook_url=order.webhook_url,
         ),
     )
     dataset.write_catalogue(

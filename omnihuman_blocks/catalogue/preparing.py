@@ -61,6 +61,7 @@ from omnihuman_blocks.walk.order import (
     offers,
     open_shop,
     require_keys,
+    require_reachable,
     understood,
 )
 from omnihuman_blocks.walk.walker import Errand
@@ -136,7 +137,10 @@ def order_of(results: str, ledger: str | None = None) -> Order:
         results=results,
         provider=note.provider,
         options=note.options,
+        checks=note.checks,
+        soft_captions=note.soft_captions,
         ledger=ledger or note.ledger,
+        webhook_url=note.webhook_url,
     )
 
 
@@ -163,6 +167,7 @@ def check_order(order: Order) -> None:
     invocation = understood(order)
     tables = _read(order, shop, invocation)
     require_keys(shop, tables.providers)
+    require_reachable(order, shop, tables.providers)
     offers(shop, invocation)
     open_ledger(order).close()
 
@@ -184,6 +189,7 @@ def prepare(order: Order, shop: Shop, ledger: Ledger, *, buying: bool) -> Prepar
     tables = _read(order, shop, invocation)
     if buying:
         require_keys(shop, tables.providers)
+        require_reachable(order, shop, tables.providers)
     on_offer = offers(shop, invocation)
     memory = LedgerMemory(ledger)
     recognised = _recognise(folder, tables, memory, on_offer, order)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -20,6 +21,7 @@ from omnihuman_blocks.commands.words import (
     add_command,
     add_ledger,
     add_tables,
+    checks_of,
     classes_of,
     dollars_of,
     options_of,
@@ -93,13 +95,19 @@ def add_generate(commands: Commands) -> None:
     words.add_argument(
         "--retry-failed", action="store_true", help="also buy failed jobs again that cost nothing"
     )
+    words.add_argument(
+        "--captions",
+        choices=("files", "soft"),
+        default="files",
+        help="`soft`: also keep each video with its captions as a track of its own",
+    )
     words.set_defaults(run=run_generate)
 
 
 def run_generate(arguments: argparse.Namespace) -> int:
     """Runs the flow in this process."""
     dollars_of(arguments.budget)
-    check_order(order_from(arguments))
+    check_order(replace(order_from(arguments), webhook_url=arguments.webhook_url))
     parameters = {
         "scripts": arguments.scripts,
         "avatars": arguments.avatars,
@@ -111,7 +119,10 @@ def run_generate(arguments: argparse.Namespace) -> int:
         "max_in_flight": arguments.max_in_flight,
         "retry_failed": arguments.retry_failed,
         "strict": arguments.strict,
+        "checks": checks_of(arguments.check),
+        "soft_captions": arguments.captions == "soft",
         "ledger": arguments.ledger,
+        "webhook_url": arguments.webhook_url,
     }
     return _run("generate_catalogue", parameters, as_json=arguments.json)
 
@@ -141,13 +152,15 @@ def run_retry(arguments: argparse.Namespace) -> int:
     """Runs the flow in this process."""
     dollars_of(arguments.budget)
     classes_of(arguments.only)
-    check_order(order_of(arguments.results, arguments.ledger))
+    noted = order_of(arguments.results, arguments.ledger)
+    check_order(replace(noted, webhook_url=arguments.webhook_url or noted.webhook_url))
     parameters = {
         "results": arguments.results,
         "only": arguments.only,
         "budget": arguments.budget,
         "max_in_flight": arguments.max_in_flight,
         "ledger": arguments.ledger,
+        "webhook_url": arguments.webhook_url,
     }
     return _run("retry_failed", parameters, as_json=arguments.json)
 

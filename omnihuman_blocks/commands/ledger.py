@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from omnihuman_blocks.catalogue.preparing import ledger_of, order_of
-from omnihuman_blocks.commands.words import Commands, add_command, dollars_of
+from omnihuman_blocks.commands.words import Commands, add_command, add_place, dollars_of
 from omnihuman_blocks.domain.job import JobKey, Ticket
 from omnihuman_blocks.domain.lifecycle import Stage
 from omnihuman_blocks.domain.outcome import RowState
@@ -47,23 +47,18 @@ def add_ledger_command(commands: Commands) -> None:
     kinds = words.add_subparsers(required=True, metavar="show | cap | rebuild")
     show = kinds.add_parser("show", help="one job's life in plain words")
     show.add_argument("key", metavar="KEY", help="a job's key, or its beginning")
-    _add_place(show)
+    add_place(show)
     show.set_defaults(run=run_show)
     cap = kinds.add_parser("cap", help="what may be spent at most; without an amount: what holds")
     cap.add_argument("--vendor", choices=tuple(PROVIDERS), help="of one vendor")
     cap.add_argument("--per-day", metavar="USD", help="a day (UTC); `none` lifts it")
     cap.add_argument("--total", metavar="USD", help="in all, of one vendor; `none` lifts it")
-    _add_place(cap)
+    add_place(cap)
     cap.set_defaults(run=run_cap)
     rebuild = kinds.add_parser("rebuild", help="a new ledger from the catalogue, for a lost one")
     rebuild.add_argument("results", metavar="DIR", help="a results folder")
     rebuild.add_argument("--ledger", metavar="URL", help="where the ledger is not DIR/ledger.db")
     rebuild.set_defaults(run=run_rebuild)
-
-
-def _add_place(words: argparse.ArgumentParser) -> None:
-    words.add_argument("--results", metavar="DIR", default=".", help="the results folder")
-    words.add_argument("--ledger", metavar="URL", help="where the ledger is not DIR/ledger.db")
 
 
 def _open(arguments: argparse.Namespace) -> Ledger:

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any, TypeAlias
 
 from omnihuman_blocks import errors
+from omnihuman_blocks.domain.checks import understand_checks
 from omnihuman_blocks.errors import CannotStart, OmniHumanError
 from omnihuman_blocks.walk.accounts import price_of
 from omnihuman_blocks.walk.order import Order
@@ -55,6 +56,13 @@ def add_tables(words: argparse.ArgumentParser) -> None:
         metavar="VENDOR=USD",
         help="dollars per second, where you know better",
     )
+    words.add_argument(
+        "--check",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a threshold of a check, such as black=2 or loudness=off",
+    )
     words.add_argument("--strict", action="store_true", help="reject wishes a model cannot honour")
     add_ledger(words)
 
@@ -65,11 +73,22 @@ def add_ledger(words: argparse.ArgumentParser) -> None:
     words.add_argument("--json", action="store_true", help="one JSON object on standard output")
 
 
+def add_place(words: argparse.ArgumentParser) -> None:
+    """--results and --ledger, for commands that look into a ledger."""
+    words.add_argument("--results", metavar="DIR", default=".", help="the results folder")
+    words.add_argument("--ledger", metavar="URL", help="where the ledger is not DIR/ledger.db")
+
+
 def add_buying(words: argparse.ArgumentParser) -> None:
     """What bounds a purchase."""
     words.add_argument("--budget", metavar="USD", help="what this invocation may add at most")
     words.add_argument(
         "--max-in-flight", type=_positive, metavar="N", help="jobs at one vendor at once"
+    )
+    words.add_argument(
+        "--webhook-url",
+        metavar="URL",
+        help="public address under which vendors reach `omnihuman webhooks`",
     )
 
 
@@ -83,6 +102,7 @@ def order_from(arguments: argparse.Namespace) -> Order:
         options=options_of(arguments.option),
         prices=prices_of(arguments.price),
         strict=arguments.strict,
+        checks=checks_of(arguments.check),
         ledger=arguments.ledger,
     )
 
@@ -95,6 +115,18 @@ def options_of(words: list[str]) -> dict[str, str]:
         if not equals or not name.strip():
             raise CannotStart(f"--option {word}: write KEY=VALUE, such as resolution=720p.")
         found[name.strip()] = value
+    return found
+
+
+def checks_of(words: list[str]) -> dict[str, str]:
+    """NAME=VALUE words, understood once so that a slip is told before anything starts."""
+    found = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals or not name.strip():
+            raise CannotStart(f"--check {word}: write NAME=VALUE, such as black=2 or black=off.")
+        found[name.strip()] = value.strip()
+    understand_checks(found)
     return found
 
 

@@ -24,8 +24,11 @@ class Note:
     avatars: str | None
     provider: str
     options: Mapping[str, str] = field(default_factory=dict)
+    checks: Mapping[str, str] = field(default_factory=dict)
+    soft_captions: bool = False
     ledger: str | None = None
     """Where it is not the file beside the results."""
+    webhook_url: str | None = None
     speech: str | None = None
     voices: str | None = None
     lexicon: str | None = None

@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from omnihuman_blocks.domain.checks import understand_checks
 from omnihuman_blocks.edges.delivery import sweep
 from omnihuman_blocks.edges.http import Http
 from omnihuman_blocks.edges.ledger import Ledger
@@ -43,6 +44,7 @@ class Setting:
     prices: Mapping[str, Decimal] = field(default_factory=dict)
     max_in_flight: int | None = None
     has_budget: bool = False
+    checks: Mapping[str, str] = field(default_factory=dict)
     webhook_url: str | None = None
     patience_seconds: float
 
@@ -57,7 +59,8 @@ class Setting:
             prices=dict(order.prices),
             max_in_flight=order.max_in_flight,
             has_budget=order.budget is not None,
-            webhook_url=order.webhook_url,
+            checks=dict(order.checks),
+            webhook_url=order.callback_base,
             patience_seconds=order.patience_seconds,
         )
 
@@ -113,6 +116,7 @@ def _furnish(
         read_upload=examiner.read_upload,
         board=board_of(setting.invocation),
         invocation=setting.invocation if setting.has_budget else None,
+        thresholds=understand_checks(setting.checks),
         webhook_url=setting.webhook_url,
         patience_seconds=setting.patience_seconds,
     )

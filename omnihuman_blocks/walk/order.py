@@ -9,10 +9,12 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from omnihuman_blocks.domain.addresses import is_public, without_credentials
 from omnihuman_blocks.domain.invocation import Invocation, understand_options, wish_columns
 from omnihuman_blocks.domain.options import Options
 from omnihuman_blocks.domain.planning import Offer
 from omnihuman_blocks.domain.pricing import Price
+from omnihuman_blocks.domain.wire import is_web_address
 from omnihuman_blocks.edges.sources import Given
 from omnihuman_blocks.errors import CannotStart
 from omnihuman_blocks.providers import PROVIDERS, room
@@ -48,6 +50,10 @@ class Order:
     max_in_flight: int | None = None
     again: Again | None = None
     strict: bool = False
+    checks: Mapping[str, str] = field(default_factory=dict)
+    """Thresholds of the checks by name; `off` turns one off."""
+    soft_captions: bool = False
+    """Whether each video is also kept with its captions as a track of its own."""
     ledger: str | None = None
     webhook_url: str | None = None
     """Under this address vendors reach `omnihuman webhooks`; never part of what is bought."""
@@ -58,6 +64,11 @@ class Order:
     """Address of the file that gives names to voices."""
     lexicon: str | None = None
     """Address of the table that says how words are said."""
+
+    @property
+    def callback_base(self) -> str | None:
+        """What is put before `/VENDOR/TOKEN`."""
+        return None if self.webhook_url is None else self.webhook_url.rstrip("/")
 
     @property
     def ledger_address(self) -> str:
@@ -133,6 +144,25 @@ def require_keys(shop: Shop, named: frozenset[str]) -> None:
         raise CannotStart(
             f"Rows in column `provider` name {name}, and there is no key for it. Set {variable}."
         )
+
+
+def require_reachable(order: Order, shop: Shop, named: frozenset[str]) -> None:
+    """An address that a vendor cannot call would heal nothing: nothing can start."""
+    address = order.webhook_url
+    if address is None:
+        return
+    if not is_web_address(address) or not address.isascii() or any(c in address for c in "?#@"):
+        raise CannotStart(
+            f"--webhook-url {without_credentials(address)} is no plain address. Write "
+            "https://HOST or https://HOST/PATH."
+        )
+    for name, seller in shop.only({shop.default, *named}).sellers.items():
+        calls = seller.room.CALLBACKS is not None
+        if calls and not is_public(address) and not seller.account.is_local:
+            raise CannotStart(
+                f"{seller.room.TITLE} ({name}) cannot call {address}: --webhook-url must be a "
+                "public https address that leads to `omnihuman webhooks`."
+            )
 
 
 def all_options() -> tuple[type[Options], ...]:
