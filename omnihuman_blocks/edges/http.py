@@ -129,6 +129,21 @@ class Http:
         except (*NEVER_SENT, *LOST) as error:
             raise Transient(f"No answer from {account.name}: {_why(error)}") from error
 
+    async def ask_for_file(
+        self, account: Account, call: HttpCall, *, within: float
+    ) -> tuple[HttpReply, bytes]:
+        """A question that is answered with a file, at first perhaps with a long silence."""
+        client, request = self._prepare(account, call)
+        request.extensions["timeout"] = httpx.Timeout(within, connect=10.0, pool=60.0).as_dict()
+        try:
+            async with asyncio.timeout(within):
+                response, content = await _answer(client, request)
+        except UNUSABLE as error:
+            raise Refused(f"{account.name}: {_why(error)}", "address") from error
+        except (*NEVER_SENT, *LOST, Unreadable) as error:
+            raise Transient(f"No answer from {account.name}: {_why(error)}") from error
+        return _reply(response, content if response.status_code != 200 else b""), content
+
     async def follow(self, account: Account, flow: Flow[T]) -> T:
         """Asks everything that a flow wants to know, in order, and returns what it made of it."""
         try:
@@ -242,6 +257,12 @@ def _patience(call: HttpCall) -> float:
 
 async def _exchange(client: httpx.AsyncClient, request: httpx.Request) -> HttpReply:
     """Sends one request and reads its answer to the end, within bounds. Follows no redirect."""
+    return _reply(*await _answer(client, request))
+
+
+async def _answer(
+    client: httpx.AsyncClient, request: httpx.Request
+) -> tuple[httpx.Response, bytes]:
     response = await client.send(request, stream=True, follow_redirects=False)
     try:
         content = bytearray()
@@ -251,10 +272,14 @@ async def _exchange(client: httpx.AsyncClient, request: httpx.Request) -> HttpRe
                 raise Unreadable(f"The answer has more than {ANSWER_BYTES:,} bytes")
     finally:
         await response.aclose()
+    return response, bytes(content)
+
+
+def _reply(response: httpx.Response, content: bytes) -> HttpReply:
     return HttpReply(
         status=response.status_code,
         headers={name.lower(): value for name, value in response.headers.items()},
-        text=bytes(content).decode("utf-8", errors="replace"),
+        text=content.decode("utf-8", errors="replace"),
         received_at=datetime.now(UTC),
     )
 
