@@ -126,15 +126,21 @@ async def _send(
     house: House, desk: Desk, submission: Submission, call: HttpCall, claim: Intended
 ) -> Ticket:
     """The one request that costs money. Its answer is waited for no longer than the claim holds."""
-    left = house.ledger.still_mine(claim) - LEASE_MARGIN
-    if left <= 0 or desk.gate.closed is not None:
-        raise Transient("The claim ran out, or the gate closed, before anything was sent.")
+    within = min(ANSWER_WITHIN, house.ledger.still_mine(claim) - LEASE_MARGIN)
+
+    def last_look() -> None:
+        """Whoever slept or was stopped since the intent wakes up here, and sends nothing."""
+        if within <= 0 or house.ledger.still_mine(claim) < within or desk.gate.closed is not None:
+            raise Transient("The claim ran out, or the gate closed, before anything was sent.")
+
+    last_look()
     house.passing(Border.BEFORE_REQUEST)
     return await house.http.buy(
         desk.seller.account,
         call,
         lambda reply: desk.seller.room.read_submission(reply, submission),
-        within=min(ANSWER_WITHIN, left),
+        within=within,
+        last_look=last_look,
     )
 
 
