@@ -6,10 +6,12 @@ audio that was cut because no vendor takes it whole, come as stretches: each is 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from omnihuman_blocks.domain.job import Media
+from omnihuman_blocks.domain.speech import Word
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +19,11 @@ class Stretch:
     """A sound of its own, and where in the row's whole speech it begins."""
 
     audio: Media
-    start_seconds: Decimal
+    start_seconds: Decimal = Decimal(0)
+    text: str | None = None
+    """What is said in it, where that is known."""
+    words: tuple[Word, ...] = ()
+    """When each word is heard, counted from the beginning of this stretch."""
 
     @property
     def seconds(self) -> Decimal:
@@ -32,3 +38,12 @@ class Voiced:
     stretches: tuple[Stretch, ...]
     notes: tuple[str, ...] = ()
     """What is worth saying about it in the plan."""
+
+
+def in_order(stretches: Iterable[Stretch]) -> tuple[Stretch, ...]:
+    """Each begins where the one before it ends."""
+    placed, start = [], Decimal(0)
+    for stretch in stretches:
+        placed.append(replace(stretch, start_seconds=start))
+        start += stretch.seconds
+    return tuple(placed)
