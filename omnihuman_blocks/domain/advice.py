@@ -23,12 +23,20 @@ def would_fit(
     options: Options, limits: Callable[[Options], Limits], seconds: Decimal
 ) -> Iterator[str]:
     """Resolutions at which audio that is too long now would be taken whole."""
-    known = type(options).model_fields.get(RESOLUTION)
-    if known is None or limits(options).admits_seconds(seconds):
+    if limits(options).admits_seconds(seconds):
         return
-    for other in _choices(known.annotation):
-        if limits(options.model_copy(update={RESOLUTION: other})).admits_seconds(seconds):
-            yield f"With `{RESOLUTION}` = `{other}` its audio would be taken whole."
+    for other in each_resolution(options):
+        if limits(other).admits_seconds(seconds):
+            resolution = getattr(other, RESOLUTION)
+            yield f"With `{RESOLUTION}` = `{resolution}` its audio would be taken whole."
+
+
+def each_resolution(options: Options) -> Iterator[Options]:
+    """The options as they are, and with every other resolution that there is."""
+    yield options
+    known = type(options).model_fields.get(RESOLUTION)
+    for other in _choices(known.annotation) if known is not None else ():
+        yield options.model_copy(update={RESOLUTION: other})
 
 
 def _choices(annotation: Any) -> Iterator[str]:

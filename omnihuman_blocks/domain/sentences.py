@@ -87,12 +87,6 @@ def split(text: str, longest: int, pace: Decimal = Decimal(1)) -> list[str]:
     return ["".join(words[a:b]) for a, b in pairwise(bounds)]
 
 
-def halve(text: str, longest: int, heard_ms: int) -> list[str]:
-    """A slice that turned out too long, in as many as it takes; itself where it is one letter."""
-    pace = Decimal(heard_ms) / max(estimate_ms(text), 1)
-    return split(text, longest, pace)
-
-
 def follow(kept: Sequence[str], text: str) -> list[str]:
     """The slices of a text that was edited: cut where they were, as far as those places exist."""
     before = "".join(kept)
