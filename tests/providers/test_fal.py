@@ -113,6 +113,7 @@ POLLS = {
     "result_runner_server_error": HICCUP,
     "result_client_disconnected": failed("client_disconnected"),
     "result_client_cancelled": failed("client_cancelled"),
+    "result_cancelled_in_line": failed("client_cancelled", charged=False),
     "result_bad_request": failed("bad_request"),
     "result_internal_error_of_a_request": failed("internal_error", charged=False),
     "result_kind_in_header": HICCUP,
