@@ -46,7 +46,13 @@ from omnihuman_blocks.edges.recall import (
     recognise,
     sum_up_kept,
 )
-from omnihuman_blocks.edges.remembered import LedgerMemory, digests_by_address
+from omnihuman_blocks.edges.remembered import (
+    LedgerMemory,
+    WebMedium,
+    digests_by_address,
+    look_at_web,
+    media_on_the_web,
+)
 from omnihuman_blocks.edges.results_folder import ResultsFolder
 from omnihuman_blocks.edges.tables import Asked, Tables, read_tables
 from omnihuman_blocks.errors import CannotStart, InvalidRow, OmniHumanError, Refused
@@ -192,6 +198,9 @@ def prepare(order: Order, shop: Shop, ledger: Ledger, *, buying: bool) -> Prepar
         require_reachable(order, shop, tables.providers)
     on_offer = offers(shop, invocation)
     memory = LedgerMemory(ledger)
+    on_the_web = media_on_the_web(tables)
+    if on_the_web:
+        run_to_end(partial(_look_at_web, on_the_web, on_offer, memory))
     recognised = _recognise(folder, tables, memory, on_offer, order)
     entries = list(tables.entries(recognised.fresh))
     media = run_to_end(partial(_examine, entries, on_offer, memory))
@@ -278,6 +287,21 @@ def _prints(
 # --- media ------------------------------------------------------------------------------------
 
 
+async def _look_at_web(
+    wanted: list[WebMedium], on_offer: Mapping[str, Offer], memory: LedgerMemory
+) -> None:
+    """Which of them are still as the ledger remembers them; none is read."""
+    nearby = _is_nearby(on_offer)
+    async with Http() as http:
+        await look_at_web(
+            wanted, memory, lambda url, known: http.look(url, local=nearby, known=known)
+        )
+
+
+def _is_nearby(on_offer: Mapping[str, Offer]) -> bool:
+    return any(offer.is_nearby for offer in on_offer.values())
+
+
 async def _examine(
     entries: Iterable[Entry], on_offer: Mapping[str, Offer], memory: LedgerMemory
 ) -> dict[Address, Media | InvalidRow]:
@@ -285,11 +309,14 @@ async def _examine(
     wanted = list(dict.fromkeys(_addresses(entries)))
     if not wanted:
         return {}
-    nearby = any(offer.is_nearby for offer in on_offer.values())
+    nearby = _is_nearby(on_offer)
     with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="examine") as pool:
         async with Http() as http:
             examiner = Examiner(
-                read=partial(http.read, local=nearby, most=MOST_BYTES), pool=pool, memory=memory
+                read=partial(http.read, local=nearby, most=MOST_BYTES),
+                look=lambda url, known: http.look(url, local=nearby, known=known, most=MOST_BYTES),
+                pool=pool,
+                memory=memory,
             )
             slots = asyncio.Semaphore(EXAMINED_AT_ONCE)
 

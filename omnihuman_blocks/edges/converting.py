@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import wave
 from collections.abc import Iterator
+from typing import Any
 
 import av
 import numpy as np
@@ -26,7 +27,7 @@ LENGTH_MAY_DIFFER = {"wav": 0.005, "mp3": 0.06}
 """Seconds. An MP3 consists of frames, and players differ in what they take off at its ends."""
 QUALITIES = (95, 90, 85, 75)
 STEP = 0.8
-SMALLEST_SIDE = 64
+SMALLEST_SIDE = 16
 WHITE = (255, 255, 255)
 
 
@@ -134,18 +135,17 @@ def _scaled(image: Image.Image, sides: tuple[int, int], kind: MediaKind) -> Imag
 
 def _as_jpeg(image: Image.Image, profile: bytes | None, wanted: Conversion) -> bytes:
     """At the best quality that fits; smaller where none does."""
-    while True:
+    while min(image.size) >= SMALLEST_SIDE:
         for quality in QUALITIES:
             copy = _encoded(image, profile, format="jpeg", quality=quality, subsampling=0)
             if wanted.most_bytes is None or len(copy) <= wanted.most_bytes:
                 return copy
         sides = int(image.width * STEP), int(image.height * STEP)
-        if min(sides) < SMALLEST_SIDE:
-            return _fitting(copy, wanted)
         image = image.resize(sides, Image.Resampling.LANCZOS)
+    raise ValueError(_too_large(wanted))
 
 
-def _encoded(image: Image.Image, profile: bytes | None, **how: object) -> bytes:
+def _encoded(image: Image.Image, profile: bytes | None, **how: Any) -> bytes:
     file = io.BytesIO()
     image.save(file, optimize=True, icc_profile=profile, **how)
     return file.getvalue()
@@ -153,5 +153,9 @@ def _encoded(image: Image.Image, profile: bytes | None, **how: object) -> bytes:
 
 def _fitting(copy: bytes, wanted: Conversion) -> bytes:
     if wanted.most_bytes is not None and len(copy) > wanted.most_bytes:
-        raise ValueError(f"no copy of at most {wanted.most_bytes:,} bytes can be made of it")
+        raise ValueError(_too_large(wanted))
     return copy
+
+
+def _too_large(wanted: Conversion) -> str:
+    return f"no copy of at most {wanted.most_bytes:,} bytes can be made of it"

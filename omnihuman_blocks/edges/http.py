@@ -26,6 +26,7 @@ import httpx
 from omnihuman_blocks.domain.addresses import is_public
 from omnihuman_blocks.domain.wire import Flow, HttpCall, HttpReply, check_status
 from omnihuman_blocks.edges import unpacking
+from omnihuman_blocks.edges.marks import condition, mark_of
 from omnihuman_blocks.edges.network import GuardedTransport
 from omnihuman_blocks.edges.unpacking import Unpackable, unpacked
 from omnihuman_blocks.errors import InDoubt, OmniHumanError, Refused, Transient, Unreadable
@@ -83,6 +84,16 @@ class Download:
 
     size: int | None
     chunks: AsyncIterator[bytes]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """A file at somebody's address, as it is now."""
+
+    mark: str | None
+    """Changes when its content does; None where the server tells nothing that would."""
+    content: bytes | None
+    """None where it is still the file whose mark was known."""
 
 
 class Http:
@@ -203,27 +214,34 @@ class Http:
         A final "no" for this address is `Refused` with the status as its code: it may have
         expired, and its vendor may know another one.
         """
-        client = self._fetching_locally if local else self._fetching
-        response = await _open(client, url)
-        try:
-            announced = response.headers.get("content-length", "")
-            packed = unpacking.is_packed(response.headers.get("content-encoding", ""))
-            size = int(announced) if announced.isdecimal() and not packed else None
-            yield Download(size=size, chunks=_chunks(response))
-        finally:
-            await response.aclose()
+        async with self._opened(url, local=local) as response:
+            yield _download(response)
 
     async def read(self, url: str, *, local: bool, most: int) -> bytes:
         """A whole file of at most `most` bytes."""
         async with self.download(url, local=local) as download:
-            content = bytearray()
-            async for chunk in download.chunks:
-                content += chunk
-                if len(content) > most:
-                    raise Refused(f"{url} has more than {most:,} bytes", "too_large")
-        if download.size is not None and len(content) != download.size:
-            raise Transient(f"{url} broke off after {len(content):,} of {download.size:,} bytes")
-        return bytes(content)
+            return await _whole(download, url, most)
+
+    async def look(
+        self, url: str, *, local: bool, known: str | None = None, most: int | None = None
+    ) -> Seen:
+        """A file, unless it is still the one whose mark is known. Without `most` it is not read."""
+        async with self._opened(url, local=local, known=known) as response:
+            mark = known if response.status_code == 304 else mark_of(response.headers)
+            if most is None or (mark is not None and mark == known):
+                return Seen(mark=mark, content=None)
+            return Seen(mark=mark, content=await _whole(_download(response), url, most))
+
+    @asynccontextmanager
+    async def _opened(
+        self, url: str, *, local: bool, known: str | None = None
+    ) -> AsyncGenerator[httpx.Response, None]:
+        client = self._fetching_locally if local else self._fetching
+        response = await _open(client, url, condition(known))
+        try:
+            yield response
+        finally:
+            await response.aclose()
 
     def _prepare(self, account: Account, call: HttpCall) -> tuple[httpx.AsyncClient, httpx.Request]:
         """The request with its credentials, and the connections that suit it."""
@@ -284,11 +302,31 @@ def _reply(response: httpx.Response, content: bytes) -> HttpReply:
     )
 
 
-async def _open(client: httpx.AsyncClient, url: str) -> httpx.Response:
+def _download(response: httpx.Response) -> Download:
+    announced = response.headers.get("content-length", "")
+    packed = unpacking.is_packed(response.headers.get("content-encoding", ""))
+    size = int(announced) if announced.isdecimal() and not packed else None
+    return Download(size=size, chunks=_chunks(response))
+
+
+async def _whole(download: Download, url: str, most: int) -> bytes:
+    content = bytearray()
+    async for chunk in download.chunks:
+        content += chunk
+        if len(content) > most:
+            raise Refused(f"{_bare(url)} has more than {most:,} bytes", "too_large")
+    if download.size is not None and len(content) != download.size:
+        raise Transient(f"{_bare(url)} broke off after {len(content):,} of {download.size:,} bytes")
+    return bytes(content)
+
+
+async def _open(
+    client: httpx.AsyncClient, url: str, conditions: Mapping[str, str]
+) -> httpx.Response:
     for _ in range(REDIRECTS + 1):
-        response = await _get(client, url)
+        response = await _get(client, url, conditions)
         if not response.has_redirect_location:
-            if response.status_code == 200:
+            if response.status_code == 200 or (conditions and response.status_code == 304):
                 return response
             await _raise_unavailable(response, url)
         await response.aclose()
@@ -296,10 +334,13 @@ async def _open(client: httpx.AsyncClient, url: str) -> httpx.Response:
     raise Refused(f"{_bare(url)} redirects more than {REDIRECTS} times", "redirects")
 
 
-async def _get(client: httpx.AsyncClient, url: str) -> httpx.Response:
+async def _get(
+    client: httpx.AsyncClient, url: str, conditions: Mapping[str, str]
+) -> httpx.Response:
     try:
         # Sent plain, so that the announced length is the length of the file.
-        request = client.build_request("GET", url, headers={"accept-encoding": "identity"})
+        headers = {"accept-encoding": "identity", **conditions}
+        request = client.build_request("GET", url, headers=headers)
         return await client.send(request, stream=True, follow_redirects=False)
     except UNUSABLE as error:
         raise Refused(f"{_bare(url)} is no usable address ({error})", "address") from error

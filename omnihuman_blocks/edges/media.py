@@ -35,7 +35,7 @@ LARGEST = {
     MediaKind.AUDIO: 256 * 1024 * 1024,
 }
 """Far beyond what any vendor takes. Bounds what one thread holds in memory at a time."""
-WEB_AT_ONCE = 8
+WEB_AT_ONCE = 16
 KEPT = 100_000
 MEDIA_TYPES = {
     "jpeg": "image/jpeg",
@@ -71,6 +71,29 @@ class Fingerprint:
     mark: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class OnTheWeb:
+    """What is known of a medium at an http(s) address, from when it was read last."""
+
+    mark: str
+    media: Media
+    is_current: bool = False
+    """Its server was asked in this invocation, and it is still the same."""
+
+
+class Seen(Protocol):
+    """A file as its server tells it now: another mark, or another content."""
+
+    @property
+    def mark(self) -> str | None: ...
+    @property
+    def content(self) -> bytes | None: ...
+
+
+Look = Callable[[str, str | None], Awaitable[Seen]]
+"""An http(s) address, and the mark that is known of it -> its content, unless it has that mark."""
+
+
 class MediaMemory(Protocol):
     """Facts found out by earlier invocations. Called from the threads of the pool."""
 
@@ -82,6 +105,10 @@ class MediaMemory(Protocol):
         """Takes the place of whatever was known of this address."""
         ...
 
+    def on_the_web(self, address: str, kind: MediaKind) -> OnTheWeb | None:
+        """What is known of an http(s) address, whatever it may be by now."""
+        ...
+
 
 class Examiner:
     """Examines each address once, however many rows name it. Belongs to one event loop.
@@ -89,10 +116,19 @@ class Examiner:
     Files are read and decoded in the pool: its threads bound both the work and the memory.
     """
 
-    def __init__(self, *, read: Read, pool: Executor, memory: MediaMemory | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        read: Read,
+        pool: Executor,
+        memory: MediaMemory | None = None,
+        look: Look | None = None,
+    ) -> None:
+        """With `memory` and `look` media on the web are remembered too."""
         self._read = read
         self._pool = pool
         self._memory = memory
+        self._look = look
         self._web = asyncio.Semaphore(WEB_AT_ONCE)
         self._begun: OrderedDict[tuple[MediaKind, str], asyncio.Task[Media]] = OrderedDict()
 
@@ -138,21 +174,40 @@ class Examiner:
             if not is_web(address):
                 return await self._in_pool(_examine_file, address, kind, self._memory)
             async with self._web:
-                content = await self._bytes(address, kind)
-                return await self._in_pool(_facts, address, kind, content)
+                return await self._examine_web(address, kind)
         except Unusable as error:
             raise _invalid(kind, address, error) from error
+
+    async def _examine_web(self, address: str, kind: MediaKind) -> Media:
+        if self._memory is None or self._look is None:
+            content = await self._bytes(address, kind)
+            return await self._in_pool(_facts, address, kind, content)
+        known = self._memory.on_the_web(address, kind)
+        if known is not None and known.is_current:
+            return known.media
+        try:
+            seen = await self._look(address, None if known is None else known.mark)
+        except Refused as error:
+            raise Unusable(f"cannot be read: {error}") from error
+        if seen.content is None:
+            assert known is not None  # noqa: S101 - nothing can be as it was never known
+            return known.media
+        _check_size(len(seen.content), kind)
+        media = await self._in_pool(_facts, address, kind, seen.content)
+        if seen.mark is not None:
+            self._memory.remember(fingerprint_of(address, kind, seen.mark), media)
+        return media
 
     async def _bytes(self, address: str, kind: MediaKind) -> bytes:
         try:
             if not is_web(address):
                 return await self._in_pool(_read_file, address, kind)
             content = await self._read(address)
+            _check_size(len(content), kind)
         except Refused as error:
             raise _invalid(kind, address, Unusable(f"cannot be read: {error}")) from error
         except Unusable as error:
             raise _invalid(kind, address, error) from error
-        _check_size(len(content), kind)
         return content
 
     async def _in_pool(self, work: Callable[..., T], *arguments: object) -> T:

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from omnihuman_blocks.domain.job import Media, MediaKind
-from omnihuman_blocks.edges.media import Examiner, Fingerprint
+from omnihuman_blocks.edges.media import Examiner, Fingerprint, OnTheWeb
 from omnihuman_blocks.errors import InvalidRow, Refused, Transient
 
 Make = Callable[..., bytes]
@@ -55,6 +55,9 @@ class Memory:
 
     def remember(self, fingerprint: Fingerprint, media: Media) -> None:
         self.facts[fingerprint] = media
+
+    def on_the_web(self, address: str, kind: MediaKind) -> OnTheWeb | None:
+        return None
 
 
 @pytest.fixture

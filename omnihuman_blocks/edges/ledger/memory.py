@@ -34,6 +34,14 @@ class Memory(Chapter):
             found.update(self._store.read(partial(_recall, digests=some, wanted=wanted)))
         return found
 
+    def recall_latest(self, addresses: Iterable[str]) -> dict[str, tuple[str, Record]]:
+        """Fingerprint and facts by address, of the state that was seen last."""
+        wanted, found = list(addresses), {}
+        for start in range(0, len(wanted), AT_ONCE):
+            some = [_digest(address) for address in wanted[start : start + AT_ONCE]]
+            found.update(self._store.read(partial(_recall_latest, digests=some)))
+        return found
+
     def remember(self, address: str, fingerprint: str, facts: Record) -> None:
         """Keeps facts for as long as the fingerprint is the same. A decimal comes back as text."""
         self.remember_many([(address, fingerprint, facts)])
@@ -103,8 +111,13 @@ class Memory(Chapter):
 
 
 def _recall(tx: Transaction, digests: list[str], wanted: Mapping[str, str]) -> dict[str, Record]:
+    latest = _recall_latest(tx, digests)
+    return {address: facts for address, (mark, facts) in latest.items() if wanted[address] == mark}
+
+
+def _recall_latest(tx: Transaction, digests: list[str]) -> dict[str, tuple[str, Record]]:
     rows = tx.run(sa.select(remembered).where(among(tx, remembered.c.address_sha256, digests)))
-    return {row.address: row.facts for row in rows if wanted[row.address] == row.fingerprint}
+    return {row.address: (row.fingerprint, row.facts) for row in rows}
 
 
 def _staged(
