@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from decimal import Decimal
 
+from omnihuman_blocks.domain.checks import Figures
 from omnihuman_blocks.domain.job import JobKey
 from omnihuman_blocks.domain.lifecycle import HAS_TICKET, Stage
 from omnihuman_blocks.domain.outcome import UNTOUCHED, Clip, JobOutcome
@@ -16,6 +17,7 @@ from omnihuman_blocks.providers import PROVIDERS
 from omnihuman_blocks.walk.opening import VIDEOS
 from omnihuman_blocks.walk.walker import Ending
 
+LOOKED_AT = (Stage.DONE, Stage.SPOILED)
 UNHEARD = "The purchase was on its way when its process ended; its answer was never heard."
 
 
@@ -50,6 +52,7 @@ def outcome_of(state: JobState, *, is_owned: bool) -> JobOutcome:
         error_class=error_class,
         error_message=error_message,
         clip=_clip(state),
+        checks=Figures.from_json(state.checks) if state.stage in LOOKED_AT else None,
         seed=None if output is None else output.seed,
     )
 

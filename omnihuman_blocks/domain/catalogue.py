@@ -11,12 +11,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
+from omnihuman_blocks.domain.checks import Figures, worst
 from omnihuman_blocks.domain.job import JobKey
 from omnihuman_blocks.domain.lifecycle import Stage
 from omnihuman_blocks.domain.outcome import (
+    UNPUBLISHED,
     UNTOUCHED,
     Clip,
     JobOutcome,
+    Published,
     RowState,
     state_of,
     together,
@@ -62,6 +65,11 @@ class CatalogueLine:
     width: int | None = None
     height: int | None = None
     video_seconds: Decimal | None = None
+    checks: Figures | None = None
+    poster_uri: str | None = None
+    captions_srt_uri: str | None = None
+    captions_vtt_uri: str | None = None
+    captioned_uri: str | None = None
     audio_seconds: Decimal | None
     quote_usd: Decimal | None
     cost_usd: Decimal | None
@@ -90,7 +98,10 @@ def row_state(
 
 
 def catalogue_line(
-    row: PlannedRow, outcomes: Mapping[JobKey, JobOutcome], clip: Clip | None = None
+    row: PlannedRow,
+    outcomes: Mapping[JobKey, JobOutcome],
+    clip: Clip | None = None,
+    published: Published = UNPUBLISHED,
 ) -> CatalogueLine:
     """The line as it stands now. `clip` is the joined video of a row of several parts."""
     state = row_state(row, outcomes, clip)
@@ -125,11 +136,12 @@ def catalogue_line(
         queue_seconds=last.queue_seconds,
         generate_seconds=last.generate_seconds,
         flow_run_id=last.flow_run_id,
+        checks=worst(_outcome(part, outcomes).checks for part in row.parts),
     )
-    return line if video is None else _with_video(line, video)
+    return line if video is None else _with_video(line, video, published)
 
 
-def _with_video(line: CatalogueLine, video: Clip) -> CatalogueLine:
+def _with_video(line: CatalogueLine, video: Clip, published: Published) -> CatalogueLine:
     return replace(
         line,
         video_uri=video.uri,
@@ -138,6 +150,10 @@ def _with_video(line: CatalogueLine, video: Clip) -> CatalogueLine:
         width=video.width,
         height=video.height,
         video_seconds=video.seconds,
+        poster_uri=published.poster_uri,
+        captions_srt_uri=published.captions_srt_uri,
+        captions_vtt_uri=published.captions_vtt_uri,
+        captioned_uri=published.captioned_uri,
     )
 
 
@@ -199,8 +215,10 @@ def catalogue_lines(
     rows: Iterable[PlannedRow],
     outcomes: Mapping[JobKey, JobOutcome],
     clips: Mapping[str, Clip] | None = None,
+    published: Mapping[str, Published] | None = None,
 ) -> Iterator[CatalogueLine]:
-    """The lines of several rows; `clips` are joined videos by clip key."""
-    joined = clips or {}
+    """The lines of several rows; `clips` are joined videos by clip key, `published` by row id."""
+    joined, shown = clips or {}, published or {}
     for row in rows:
-        yield catalogue_line(row, outcomes, joined.get(row.clip_key or ""))
+        clip = joined.get(row.clip_key or "")
+        yield catalogue_line(row, outcomes, clip, shown.get(row.row_id, UNPUBLISHED))

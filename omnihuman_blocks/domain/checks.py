@@ -6,10 +6,11 @@ difference begins to matter stands in `Thresholds`, and whoever knows better say
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from decimal import Decimal, InvalidOperation
 
+from omnihuman_blocks.domain.wire import Json, Record
 from omnihuman_blocks.errors import BadDelivery, CannotStart
 
 OFF = "off"
@@ -73,6 +74,49 @@ class Thresholds:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Figures:
+    """What the checks saw, for people and programs: column `checks` of the catalogue."""
+
+    verdict: str
+    """`good`, or `rejected`."""
+    likeness: Decimal | None = None
+    strange_seconds: Decimal | None = None
+    silent_seconds: Decimal | None = None
+    frozen_seconds: Decimal | None = None
+    black_seconds: Decimal | None = None
+    loudness_lufs: Decimal | None = None
+    audio_lufs: Decimal | None = None
+
+    @classmethod
+    def of(cls, facts: ClipFacts, verdict: Verdict) -> Figures:
+        """Facts in the words of the catalogue."""
+        likeness = facts.likeness
+        return cls(
+            verdict=GOOD if verdict.is_good else REJECTED,
+            likeness=None if likeness is None else round(Decimal(likeness), 4),
+            strange_seconds=facts.strange_seconds,
+            silent_seconds=facts.silent_seconds,
+            frozen_seconds=facts.frozen_seconds,
+            black_seconds=facts.black_seconds,
+            loudness_lufs=facts.loudness_lufs,
+            audio_lufs=facts.audio_lufs,
+        )
+
+    def as_json(self) -> Record:
+        """As the ledger keeps it: numbers are exact texts."""
+        cells = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: str(value) for name, value in cells.items() if value is not None}
+
+    @classmethod
+    def from_json(cls, kept: Json) -> Figures | None:
+        """What the ledger kept; None where it kept nothing."""
+        if not isinstance(kept, dict):
+            return None
+        numbers = {name: Decimal(str(kept[name])) for name in NUMBERS if name in kept}
+        return cls(verdict=str(kept.get("verdict", GOOD)), **numbers)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Verdict:
     """What is wrong with a file; nothing is wrong where there are no defects."""
 
@@ -88,6 +132,8 @@ class Verdict:
             raise BadDelivery("; ".join(self.defects))
 
 
+GOOD, REJECTED = "good", "rejected"
+NUMBERS = tuple(field.name for field in fields(Figures) if field.name != "verdict")
 DEFAULT_THRESHOLDS = Thresholds()
 NAMES = tuple(field.name for field in fields(Thresholds))
 LONGER_SHARE = Decimal("0.02")
@@ -202,3 +248,33 @@ def _loud(facts: ClipFacts, limits: Thresholds) -> str | None:
         return None
     word = "quieter" if theirs < ours else "louder"
     return f"it is {abs(theirs - ours):.0f} LU {word} than this row's audio ({theirs:.0f} LUFS)"
+
+
+def worst(figures: Iterable[Figures | None]) -> Figures | None:
+    """Several clips as one row: the worst of each. None where one of them was never looked at."""
+    seen = list(figures)
+    known = [one for one in seen if one is not None]
+    if not known or len(known) < len(seen):
+        return None
+    if len(known) == 1:
+        return known[0]
+    loudest = max(known, key=_change)
+    return Figures(
+        verdict=REJECTED if any(one.verdict == REJECTED for one in known) else GOOD,
+        likeness=min((one.likeness for one in known if one.likeness is not None), default=None),
+        loudness_lufs=loudest.loudness_lufs,
+        audio_lufs=loudest.audio_lufs,
+        **{name: _most(known, name) for name in NUMBERS if name.endswith("_seconds")},
+    )
+
+
+def _most(known: Iterable[Figures], name: str) -> Decimal | None:
+    values: list[Decimal | None] = [getattr(one, name) for one in known]
+    return max((value for value in values if value is not None), default=None)
+
+
+def _change(one: Figures) -> Decimal:
+    """By how much a clip is louder or quieter than its audio."""
+    if one.loudness_lufs is None or one.audio_lufs is None:
+        return Decimal(-1)
+    return abs(one.loudness_lufs - one.audio_lufs)

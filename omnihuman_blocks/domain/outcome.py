@@ -11,6 +11,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
+from omnihuman_blocks.domain.checks import Figures
 from omnihuman_blocks.domain.lifecycle import Stage
 from omnihuman_blocks.domain.pricing import Charge, CostBasis
 
@@ -46,6 +47,20 @@ class Clip:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Published:
+    """What was made of a finished video, so that it can be shown: addresses in the folder."""
+
+    poster_uri: str | None = None
+    captions_srt_uri: str | None = None
+    captions_vtt_uri: str | None = None
+    captioned_uri: str | None = None
+    """The video with its captions as a track of its own, where somebody asked for it."""
+
+
+UNPUBLISHED = Published()
+
+
+@dataclass(frozen=True, kw_only=True)
 class JobOutcome:
     """What the ledger knows about one job: its last attempt, and the money of all of them."""
 
@@ -65,6 +80,7 @@ class JobOutcome:
     error_class: str | None = None
     error_message: str | None = None
     clip: Clip | None = None
+    checks: Figures | None = None
     seed: int | None = None
     flow_run_id: str | None = None
 

@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from omnihuman_blocks.domain.catalogue import CatalogueLine, PartLine
+from omnihuman_blocks.domain.checks import NUMBERS as FIGURES
 from omnihuman_blocks.domain.job import Media
 from omnihuman_blocks.domain.planned import Part, PlannedRow
 from omnihuman_blocks.domain.pricing import money
@@ -27,6 +28,9 @@ TEXTS = pa.list_(TEXT)
 FINGERPRINT = "fingerprint"
 LARGEST_SEED = 2**63 - 1
 BATCH = 8192
+
+MADE_FROM = pa.struct([("clip_key", TEXT), ("text_sha256", TEXT), ("source_hash", TEXT)])
+"""What the last finished video of a row was made from, whatever the tables say now."""
 
 CATALOGUE = pa.schema(
     [
@@ -64,6 +68,15 @@ CATALOGUE = pa.schema(
         pa.field("width", COUNT),
         pa.field("height", COUNT),
         pa.field("video_seconds", SECONDS),
+        pa.field(
+            "checks",
+            pa.struct([("verdict", TEXT), *((name, pa.float64()) for name in FIGURES)]),
+        ),
+        pa.field("poster_uri", TEXT),
+        pa.field("captions_srt_uri", TEXT),
+        pa.field("captions_vtt_uri", TEXT),
+        pa.field("captioned_uri", TEXT),
+        pa.field("made_from", MADE_FROM),
         pa.field("audio_seconds", SECONDS),
         pa.field("quote_usd", MONEY),
         pa.field("cost_usd", MONEY),
@@ -152,6 +165,7 @@ PLAN = pa.schema(
     ]
 )
 
+LINE_NAMES = tuple(field.name for field in fields(CatalogueLine))
 PART_NAMES = tuple(field.name for field in fields(PartLine))
 MEDIUM_NAMES = tuple(field.name for field in _MEDIUM)
 
@@ -217,7 +231,11 @@ def _writable(value: Any) -> Any:
 
 
 def _catalogue_cells(line: CatalogueLine) -> dict[str, Any]:
-    cells = {name: _plain(name, getattr(line, name)) for name in CATALOGUE.names}
+    cells = {name: _plain(name, getattr(line, name)) for name in LINE_NAMES}
+    cells["checks"] = line.checks and {
+        "verdict": line.checks.verdict,
+        **{name: _number(getattr(line.checks, name)) for name in FIGURES},
+    }
     cells["parts"] = [
         {name: _plain(name, getattr(part, name)) for name in PART_NAMES} for part in line.parts
     ]
@@ -231,6 +249,10 @@ def _plain(name: str, value: Any) -> Any:
     if name == "seed" and value is not None and abs(value) > LARGEST_SEED:
         return None
     return value
+
+
+def _number(value: Decimal | None) -> float | None:
+    return None if value is None else float(value)
 
 
 def _plan_cells(line: PlannedRow) -> dict[str, Any]:

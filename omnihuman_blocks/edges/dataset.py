@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 
 from omnihuman_blocks.domain.catalogue import catalogue_lines
 from omnihuman_blocks.domain.job import JobKey
-from omnihuman_blocks.domain.outcome import Clip, JobOutcome
+from omnihuman_blocks.domain.outcome import Clip, JobOutcome, Published
 from omnihuman_blocks.domain.planned import Plan, Verdict
 from omnihuman_blocks.edges.columns import (
     CATALOGUE,
@@ -36,6 +36,7 @@ from omnihuman_blocks.edges.columns import (
 from omnihuman_blocks.edges.copying import NOWHERE, OldLines, pick, take
 from omnihuman_blocks.edges.fingerprints import KIND
 from omnihuman_blocks.edges.joining import NONE
+from omnihuman_blocks.edges.origins import with_origins
 from omnihuman_blocks.edges.recall import CATALOGUE_FILE, PLAN_FILE, Recognised, known_file
 from omnihuman_blocks.edges.results_folder import ResultsFolder
 from omnihuman_blocks.edges.sheets import Sheet
@@ -62,10 +63,15 @@ def write_catalogue(
     recognised: Recognised,
     *,
     clips: Mapping[str, Clip] | None = None,
+    published: Mapping[str, Published] | None = None,
 ) -> None:
-    """`catalogue.parquet`: every line as it stands now. `clips` are joined videos by clip key."""
-    fresh = catalogue_table(catalogue_lines(plan.rows, outcomes, clips))
+    """`catalogue.parquet`: every line as it stands now.
+
+    `clips` are joined videos by clip key, `published` their captions and posters by row id.
+    """
+    fresh = catalogue_table(catalogue_lines(plan.rows, outcomes, clips, published))
     places = np.array([row.place for row in plan.rows], dtype=np.int64)
+    fresh = with_origins(folder, fresh, places, tables)
     _write(folder, CATALOGUE_FILE, _Lines(CATALOGUE, fresh, places), tables, recognised)
 
 

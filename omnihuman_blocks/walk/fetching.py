@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from omnihuman_blocks.domain import pacing
-from omnihuman_blocks.domain.checks import ClipFacts, verify
+from omnihuman_blocks.domain.checks import ClipFacts, Figures, verify
 from omnihuman_blocks.domain.job import Bill, Job
 from omnihuman_blocks.domain.lifecycle import Impossible
 from omnihuman_blocks.domain.pricing import UNKNOWN_CHARGE, Charge, settle
@@ -38,17 +38,20 @@ def is_here(house: House, state: JobState) -> bool:
 async def fetch(house: House, desk: Desk, job: Job, state: JobState, *, last: bool) -> bool:
     """Brings the clip here. `last`: what is wrong now stays wrong. False: tried in vain for now."""
     house.board.tell(job.key, "fetching")
+    figures: Figures | None = None
     try:
         delivered = await _received(house, desk, job, state)
         house.passing(Border.AFTER_DOWNLOAD)
         facts = await _facts(house, job, delivered.path)
-        verify(facts, job.audio.seconds or Decimal(0)).enforce()
+        verdict = verify(facts, job.audio.seconds or Decimal(0), house.thresholds)
+        figures = Figures.of(facts, verdict)
+        verdict.enforce()
     except Transient:
         return False
     except (Refused, BadDelivery) as error:
         wrong = error if isinstance(error, BadDelivery) else BadDelivery(str(error))
         if last:
-            await _spoil(house, desk, job, state, wrong)
+            await _spoil(house, desk, job, state, wrong, figures)
         else:
             house.passing(Border.BEFORE_ANOTHER_LOOK)
             await house.book(house.ledger.look_again, state.key, state.attempt, why=str(wrong))
@@ -67,7 +70,12 @@ async def fetch(house: House, desk: Desk, job: Job, state: JobState, *, last: bo
     house.passing(Border.BEFORE_DELIVERY)
     try:
         applied = await house.book(
-            house.ledger.deliver, state.key, state.attempt, clip, charge=charge
+            house.ledger.deliver,
+            state.key,
+            state.attempt,
+            clip,
+            checks=figures.as_json(),
+            charge=charge,
         )
     except Impossible:
         return True  # another process was faster, with the same file
@@ -107,7 +115,14 @@ async def _facts(house: House, job: Job, path: Path) -> ClipFacts:
     return await delivery.inspect(path, audio, pool=house.pool)
 
 
-async def _spoil(house: House, desk: Desk, job: Job, state: JobState, error: BadDelivery) -> None:
+async def _spoil(  # noqa: PLR0917 - what there is to tell
+    house: House,
+    desk: Desk,
+    job: Job,
+    state: JobState,
+    error: BadDelivery,
+    figures: Figures | None,
+) -> None:
     evidence: Json = None
     path = delivery.clip_path(house.folder, job.key, _suffix(job))
     if path.is_file():
@@ -120,7 +135,12 @@ async def _spoil(house: House, desk: Desk, job: Job, state: JobState, error: Bad
         }
         evidence = {"file": aside.name, **shown}
     applied = await house.book(
-        house.ledger.spoil, state.key, state.attempt, error, evidence=evidence
+        house.ledger.spoil,
+        state.key,
+        state.attempt,
+        error,
+        evidence=evidence,
+        checks=None if figures is None else figures.as_json(),
     )
     house.passing(Border.AFTER_SPOILING)
     await heed(desk, applied)

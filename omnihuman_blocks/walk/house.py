@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TypeAlias, TypeVar
 
 from omnihuman_blocks.domain import pacing
+from omnihuman_blocks.domain.checks import DEFAULT_THRESHOLDS, Thresholds
 from omnihuman_blocks.domain.job import Job, JobKey, Media, Upload
 from omnihuman_blocks.domain.limits import Limits
 from omnihuman_blocks.edges.http import Http
@@ -84,6 +85,8 @@ class House:
     """Whose budget its purchases count against."""
     webhook_url: str | None = None
     """Under this address our receiver of callbacks can be reached by the vendors."""
+    thresholds: Thresholds = DEFAULT_THRESHOLDS
+    """What a delivered file is held against."""
     patience_seconds: float
     """How long a job is waited for after its purchase before it is left pending."""
     search_seconds: float = 900.0

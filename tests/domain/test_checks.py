@@ -11,9 +11,11 @@ import pytest
 from omnihuman_blocks.domain.checks import (
     NAMES,
     ClipFacts,
+    Figures,
     Thresholds,
     understand_checks,
     verify,
+    worst,
 )
 from omnihuman_blocks.errors import BadDelivery, CannotStart
 
@@ -138,3 +140,30 @@ def test_a_check_that_means_nothing_cannot_start(said: dict[str, object], words:
     """What, and what to write instead."""
     with pytest.raises(CannotStart, match=words):
         understand_checks(said)
+
+
+def test_figures_say_what_was_seen_and_come_back_as_they_were() -> None:
+    """The ledger keeps texts; the catalogue numbers."""
+    seen = Figures.of(GOOD, verify(GOOD, AUDIO))
+    assert (seen.verdict, seen.likeness) == ("good", Decimal("0.99"))
+    assert Figures.from_json(seen.as_json()) == seen
+    bad = Figures.of(replace(BAD, likeness=None), verify(BAD, AUDIO))
+    assert (bad.verdict, bad.likeness) == ("rejected", None)
+    assert Figures.from_json(bad.as_json()) == bad
+    assert Figures.from_json(None) is None
+
+
+def test_of_several_parts_the_worst_is_told() -> None:
+    """A row is as good as its worst part; of a part that nobody saw nobody can tell."""
+    good = Figures.of(GOOD, verify(GOOD, AUDIO))
+    bad = Figures.of(BAD, verify(BAD, AUDIO))
+    silent = Figures(verdict="good")
+    assert worst([good]) == good
+    assert worst([]) is None
+    assert worst([good, None]) is None
+    told = worst([good, bad, silent])
+    assert told is not None
+    assert (told.verdict, told.likeness) == ("rejected", bad.likeness)
+    assert (told.loudness_lufs, told.black_seconds) == (Decimal(-60), Decimal(5))
+    assert worst([good, silent]) == good
+    assert worst([silent, silent]) == silent

@@ -55,10 +55,16 @@ class Aftermath(Chapter):
         return self._write(key, attempt, lambda tx, row: _fail(tx, row, failed, cost))
 
     def deliver(
-        self, key: JobKey, attempt: int, clip: Clip, *, charge: Charge | None = None
+        self,
+        key: JobKey,
+        attempt: int,
+        clip: Clip,
+        *,
+        checks: Json = None,
+        charge: Charge | None = None,
     ) -> Applied:
-        """The video is here and was checked."""
-        return self._write(key, attempt, lambda tx, row: _deliver(tx, row, clip, charge))
+        """The video is here and was checked; `checks` is what they saw."""
+        return self._write(key, attempt, lambda tx, row: _deliver(tx, row, clip, checks, charge))
 
     def spoil(
         self,
@@ -67,10 +73,13 @@ class Aftermath(Chapter):
         error: OmniHumanError,
         *,
         evidence: Json = None,
+        checks: Json = None,
         charge: Charge | None = None,
     ) -> Applied:
         """Paid, and what was delivered is not the video that was bought."""
-        return self._write(key, attempt, lambda tx, row: _spoil(tx, row, error, evidence, charge))
+        return self._write(
+            key, attempt, lambda tx, row: _spoil(tx, row, error, evidence, checks, charge)
+        )
 
     def look_again(self, key: JobKey, attempt: int, *, why: str, who: str | None = None) -> Applied:
         """The vendor is asked again for what was bought: an address expired, a file was lost."""
@@ -187,7 +196,9 @@ def _fail(tx: Transaction, row: sa.Row[Any], failed: Failed, charge: Charge) -> 
     return _applied(stage, settled)
 
 
-def _deliver(tx: Transaction, row: sa.Row[Any], clip: Clip, charge: Charge | None) -> Applied:
+def _deliver(
+    tx: Transaction, row: sa.Row[Any], clip: Clip, checks: Json, charge: Charge | None
+) -> Applied:
     settled = money.settle(tx, row, charge)
     stage = facts.happen(
         tx,
@@ -196,6 +207,7 @@ def _deliver(tx: Transaction, row: sa.Row[Any], clip: Clip, charge: Charge | Non
         detail=_money(charge, file=clip.file, sha256=clip.sha256),
         **settled.changes,
         **NO_ERROR,
+        checks=checks,
         done_at=tx.now,
     )
     tx.upsert(clips, clip_columns(row.job_key, row.attempt, clip))
@@ -223,6 +235,7 @@ def _spoil(
     row: sa.Row[Any],
     error: OmniHumanError,
     evidence: Json,
+    checks: Json,
     charge: Charge | None,
 ) -> Applied:
     settled = money.settle(tx, row, charge)
@@ -233,6 +246,7 @@ def _spoil(
         detail=_money(charge, evidence=evidence, **error_record(error)),
         **settled.changes,
         **error_columns(error),
+        checks=checks,
         done_at=tx.now,
     )
     return _applied(stage, settled)

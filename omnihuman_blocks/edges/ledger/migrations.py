@@ -15,10 +15,17 @@ from omnihuman_blocks.edges.ledger.schema import METADATA, versions
 from omnihuman_blocks.edges.ledger.store import Store, Transaction
 from omnihuman_blocks.errors import CannotStart
 
-VERSION = 1
+VERSION = 2
 
 Step = Callable[[Transaction], None]
-STEPS: Mapping[int, Step] = {}
+
+
+def _keep_what_checks_saw(tx: Transaction) -> None:
+    table = f"{SCHEMA}.attempts" if tx.on_server else "attempts"
+    tx.run(sa.text(f"ALTER TABLE {table} ADD COLUMN checks TEXT"))
+
+
+STEPS: Mapping[int, Step] = {2: _keep_what_checks_saw}
 """The step that leads *to* a version. Version 1 is where ledgers begin."""
 
 LOCK = 0x6F6D6E69

@@ -150,6 +150,7 @@ def _state(job: sa.Row[Any], tried: list[sa.Row[Any]], clip: sa.Row[Any] | None)
         unknown_charges=sum(_is_unknown(row) for row in tried),
         reserved_usd=to_usd(sum(row.reserved_micro for row in tried if row.held)),
         upper_bound=None if last.reserved_micro is None else to_usd(last.reserved_micro),
+        checks=last.checks,
         clip=None if clip is None else _clip(clip),
         owner=last.owner,
         intended_at=last.intended_at,

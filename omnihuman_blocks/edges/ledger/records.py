@@ -183,6 +183,8 @@ class JobState:
     reserved_usd: Decimal
     """What is still set aside for it."""
     upper_bound: Decimal | None
+    checks: Json
+    """What decoding this attempt's file has shown; None where none was decoded."""
     clip: Clip | None
     """The last one that was delivered. It is in its place where the stage is `done`."""
     owner: str | None

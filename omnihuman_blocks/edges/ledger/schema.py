@@ -149,6 +149,8 @@ attempts = sa.Table(
     sa.Column("vendor_code", sa.Text),
     sa.Column("retryable", sa.Boolean),
     sa.Column("charged", sa.Boolean),
+    # What decoding the delivered file has shown.
+    sa.Column("checks", CanonicalJson),
     # When.
     sa.Column("intended_at", Moment),
     sa.Column("submitted_at", Moment),
