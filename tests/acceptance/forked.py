@@ -14,6 +14,7 @@ import signal
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 
@@ -28,7 +29,7 @@ def context() -> ForkServerContext:
     forking.set_forkserver_preload(PRELOADED)
     kept = dict(os.environ)
     os.environ.update(QUIET)
-    multiprocessing.forkserver.ensure_running()
+    forkserver.ensure_running()
     os.environ.clear()
     os.environ.update(kept)
     return forking
@@ -64,10 +65,12 @@ def command(
         os.close(file)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     from prefect.context import refresh_global_settings_context  # noqa: PLC0415 - preloaded
+    from prefect.logging.configuration import setup_logging  # noqa: PLC0415 - preloaded
 
     from omnihuman_blocks.cli import main  # noqa: PLC0415 - preloaded
 
     refresh_global_settings_context()
+    setup_logging(incremental=False)
     sys.argv = ["omnihuman", *words]
     code = main(words)
     threading._shutdown()  # type: ignore[attr-defined]  # as an interpreter ends
