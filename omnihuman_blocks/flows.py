@@ -42,6 +42,9 @@ def generate_catalogue(
     ledger: str | None = None,
     webhook_url: str | None = None,
     patience_seconds: float = 7200.0,
+    speech: str | None = None,
+    voices: str | None = None,
+    lexicon: str | None = None,
 ) -> State[Told]:
     """Makes every video of two tables that is not there yet, and writes the catalogue.
 
@@ -64,6 +67,9 @@ def generate_catalogue(
         ledger: Address of the ledger, where it is not the file in the results folder.
         webhook_url: Public address under which vendors reach `omnihuman webhooks`.
         patience_seconds: How long a job is waited for before it is left for the next run.
+        speech: Who speaks text: `espeak`, `openai:URL` or `block:NAME`.
+        voices: Address of a file that says which voice is meant in which locale.
+        lexicon: Address of a table that says how words are said.
     """
     return make_catalogue(
         lambda: Order(
@@ -84,6 +90,9 @@ def generate_catalogue(
             ledger=ledger,
             webhook_url=webhook_url,
             patience_seconds=patience_seconds,
+            speech=speech,
+            voices=voices,
+            lexicon=lexicon,
         )
     )
 
@@ -104,6 +113,9 @@ def retry_failed(
     *,
     is_scheduled: bool = False,
     webhook_url: str | None = None,
+    speech: str | None = None,
+    voices: str | None = None,
+    lexicon: str | None = None,
 ) -> State[Told]:
     """Buys failed jobs of a results folder again, as new attempts: those that cost nothing.
 
@@ -117,6 +129,9 @@ def retry_failed(
             attempts.
         webhook_url: Public address under which vendors reach `omnihuman webhooks`, where it is
             not the one that the folder was made with.
+        speech: Who speaks text, where it is not who the folder was made with.
+        voices: Address of the file of voices, where it is another one.
+        lexicon: Address of the lexicon, where it is another one.
     """
 
     def order() -> Order:
@@ -127,6 +142,9 @@ def retry_failed(
             budget=_dollars(budget),
             max_in_flight=max_in_flight,
             webhook_url=webhook_url or noted.webhook_url,
+            speech=speech or noted.speech,
+            voices=voices or noted.voices,
+            lexicon=lexicon or noted.lexicon,
         )
 
     return make_catalogue(order)
@@ -171,6 +189,9 @@ def estimate_catalogue(
     options: Mapping[str, Any] | None = None,
     prices: Mapping[str, float | str] | None = None,
     ledger: str | None = None,
+    speech: str | None = None,
+    voices: str | None = None,
+    lexicon: str | None = None,
 ) -> Told:
     """What generating would buy and cost, as an artifact. Spends nothing and needs no key.
 
@@ -182,6 +203,9 @@ def estimate_catalogue(
         options: Wishes for all rows.
         prices: Dollars per second by vendor.
         ledger: Address of the ledger.
+        speech: Who speaks text: `espeak`, `openai:URL` or `block:NAME`.
+        voices: Address of a file that says which voice is meant in which locale.
+        lexicon: Address of a table that says how words are said.
     """
     prepared = plan_order(
         Order(
@@ -192,6 +216,9 @@ def estimate_catalogue(
             options=options or {},
             prices=_prices(prices),
             ledger=ledger,
+            speech=speech,
+            voices=voices,
+            lexicon=lexicon,
         )
     )
     text = plan_text(prepared.plan)

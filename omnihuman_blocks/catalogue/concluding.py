@@ -78,6 +78,9 @@ def write_beginning(prepared: Prepared) -> None:
             soft_captions=order.soft_captions,
             ledger=order.ledger,
             webhook_url=order.webhook_url,
+            speech=order.speech,
+            voices=order.voices,
+            lexicon=order.lexicon,
         ),
     )
     dataset.write_catalogue(

@@ -147,6 +147,9 @@ def order_of(results: str, ledger: str | None = None) -> Order:
         soft_captions=note.soft_captions,
         ledger=ledger or note.ledger,
         webhook_url=note.webhook_url,
+        speech=note.speech,
+        voices=note.voices,
+        lexicon=note.lexicon,
     )
 
 

@@ -20,6 +20,7 @@ from omnihuman_blocks.commands.words import (
     add_buying,
     add_command,
     add_ledger,
+    add_speech,
     add_tables,
     checks_of,
     classes_of,
@@ -28,6 +29,7 @@ from omnihuman_blocks.commands.words import (
     order_from,
     prices_of,
     print_json,
+    speech_from,
 )
 from omnihuman_blocks.domain.summary import (
     EXIT_CANNOT_START,
@@ -123,6 +125,7 @@ def run_generate(arguments: argparse.Namespace) -> int:
         "soft_captions": arguments.captions == "soft",
         "ledger": arguments.ledger,
         "webhook_url": arguments.webhook_url,
+        **speech_from(arguments),
     }
     return _run("generate_catalogue", parameters, as_json=arguments.json)
 
@@ -144,6 +147,7 @@ def add_retry(commands: Commands) -> None:
         help="classes of errors (column error_class), whatever they cost",
     )
     add_buying(words)
+    add_speech(words)
     add_ledger(words)
     words.set_defaults(run=run_retry)
 
@@ -153,7 +157,15 @@ def run_retry(arguments: argparse.Namespace) -> int:
     dollars_of(arguments.budget)
     classes_of(arguments.only)
     noted = order_of(arguments.results, arguments.ledger)
-    check_order(replace(noted, webhook_url=arguments.webhook_url or noted.webhook_url))
+    check_order(
+        replace(
+            noted,
+            webhook_url=arguments.webhook_url or noted.webhook_url,
+            speech=arguments.speech or noted.speech,
+            voices=arguments.voices or noted.voices,
+            lexicon=arguments.lexicon or noted.lexicon,
+        )
+    )
     parameters = {
         "results": arguments.results,
         "only": arguments.only,
@@ -161,6 +173,7 @@ def run_retry(arguments: argparse.Namespace) -> int:
         "max_in_flight": arguments.max_in_flight,
         "ledger": arguments.ledger,
         "webhook_url": arguments.webhook_url,
+        **speech_from(arguments),
     }
     return _run("retry_failed", parameters, as_json=arguments.json)
 

@@ -64,7 +64,24 @@ def add_tables(words: argparse.ArgumentParser) -> None:
         help="a threshold of a check, such as black=2 or loudness=off",
     )
     words.add_argument("--strict", action="store_true", help="reject wishes a model cannot honour")
+    add_speech(words)
     add_ledger(words)
+
+
+def add_speech(words: argparse.ArgumentParser) -> None:
+    """Who speaks rows that have only text."""
+    words.add_argument(
+        "--speech",
+        metavar="NAME",
+        help="who speaks text: espeak, openai:URL?model=NAME (key in OMNIHUMAN_SPEECH_KEY), "
+        "or block:NAME",
+    )
+    words.add_argument(
+        "--voices", metavar="FILE", help="JSON that says which voice is meant in which locale"
+    )
+    words.add_argument(
+        "--lexicon", metavar="FILE", help="table locale, written, said: how words are said"
+    )
 
 
 def add_ledger(words: argparse.ArgumentParser) -> None:
@@ -104,7 +121,15 @@ def order_from(arguments: argparse.Namespace) -> Order:
         strict=arguments.strict,
         checks=checks_of(arguments.check),
         ledger=arguments.ledger,
+        speech=arguments.speech,
+        voices=arguments.voices,
+        lexicon=arguments.lexicon,
     )
+
+
+def speech_from(arguments: argparse.Namespace) -> dict[str, str | None]:
+    """The words of `add_speech`."""
+    return {name: getattr(arguments, name) for name in ("speech", "voices", "lexicon")}
 
 
 def options_of(words: list[str]) -> dict[str, str]:
