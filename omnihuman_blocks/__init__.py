@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         retry_failed,
     )
     from omnihuman_blocks.runner import EventLoopTaskRunner
+    from omnihuman_blocks.speech_block import OmniHumanSpeech
     from omnihuman_blocks.tasks import await_video, download_video, generate_video, submit_video
     from omnihuman_blocks.videos import VideoClip, VideoJob, VideoReady, VideoTicket
 
@@ -33,6 +34,7 @@ __all__ = [
     "EventLoopTaskRunner",
     "FalOmniHuman",
     "JobKeyPolicy",
+    "OmniHumanSpeech",
     "PixazoOmniHuman",
     "RunwareOmniHuman",
     "VideoClip",
@@ -57,6 +59,7 @@ _PLACES = {
     "EventLoopTaskRunner": "runner",
     "FalOmniHuman": "blocks",
     "JobKeyPolicy": "cache",
+    "OmniHumanSpeech": "speech_block",
     "PixazoOmniHuman": "blocks",
     "RunwareOmniHuman": "blocks",
     "VideoClip": "videos",

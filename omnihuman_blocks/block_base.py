@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
 from prefect.blocks.abstract import JobBlock, JobRun
-from pydantic import Field, SecretStr, WithJsonSchema, field_validator, model_validator
+from pydantic import Field, HttpUrl, SecretStr, WithJsonSchema, field_validator, model_validator
 
 from omnihuman_blocks import one_video
 from omnihuman_blocks.domain.addresses import without_credentials
@@ -29,6 +29,10 @@ from omnihuman_blocks.videos import VideoClip, VideoJob, VideoTicket
 from omnihuman_blocks.walk.accounts import Seller, account
 from omnihuman_blocks.walk.opening import Setting
 
+PROJECT = "https://github.com/prefect-omnihuman/prefect-omnihuman"
+LOGO = HttpUrl(
+    "https://raw.githubusercontent.com/prefect-omnihuman/prefect-omnihuman/main/docs/images/logo.png"
+)
 DOLLARS = r"^\d{1,4}(\.\d+)?$"
 Dollars = Annotated[
     Decimal,

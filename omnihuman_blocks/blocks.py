@@ -1,6 +1,7 @@
 """What Prefect stores: one block per vendor, with its key, its options and its price.
 
-The four differ in what their vendor sells, and that is all that stands here.
+The four differ in what their vendor sells, and that is all that stands here. The block of a speech
+server has a room of its own, and is named here because Prefect looks nowhere else.
 """
 
 from __future__ import annotations
@@ -10,18 +11,15 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, HttpUrl, field_validator
 
-from omnihuman_blocks.block_base import VendorBlock
+from omnihuman_blocks.block_base import LOGO, PROJECT, VendorBlock
 from omnihuman_blocks.errors import CannotStart
 from omnihuman_blocks.loop.calling import run_to_end
 from omnihuman_blocks.providers.aimlapi import AimlapiOptions
 from omnihuman_blocks.providers.fal_models import FalOptions15
 from omnihuman_blocks.providers.pixazo import PixazoOptions
 from omnihuman_blocks.providers.runware_models import RunwareOptions15
+from omnihuman_blocks.speech_block import OmniHumanSpeech
 
-PROJECT = "https://github.com/prefect-omnihuman/prefect-omnihuman"
-LOGO = HttpUrl(
-    "https://raw.githubusercontent.com/prefect-omnihuman/prefect-omnihuman/main/docs/images/logo.png"
-)
 DOCUMENTATION = HttpUrl(f"{PROJECT}/blob/main/docs/blocks.md")
 VERSION = "OmniHuman version to make videos with."
 OPTIONS = "What is asked for wherever a row or a call does not say otherwise."
@@ -148,6 +146,8 @@ BLOCKS: tuple[type[VendorBlock], ...] = (
     PixazoOmniHuman,
     AimlapiOmniHuman,
 )
+REGISTERED = (*BLOCKS, OmniHumanSpeech)
+"""Everything that Prefect learns of from this module."""
 
 
 def find_block(name: str) -> VendorBlock:
