@@ -22,6 +22,8 @@ from omnihuman_blocks import one_video
 from omnihuman_blocks.domain.addresses import without_credentials
 from omnihuman_blocks.domain.options import Options
 from omnihuman_blocks.domain.pricing import Price
+from omnihuman_blocks.edges.store import StorePlace
+from omnihuman_blocks.errors import CannotStart
 from omnihuman_blocks.loop.calling import run_unless_awaiting
 from omnihuman_blocks.one_video import Wanted
 from omnihuman_blocks.providers import room
@@ -104,6 +106,16 @@ class VendorBlock(JobBlock[VideoClip], ABC):
         description="Where purchases of single videos are written down: a file, or a PostgreSQL "
         "address that several machines share; empty for a file in the folder above.",
     )
+    media_store: str | None = Field(
+        default=None,
+        description="Bucket for media that the vendor takes no upload of, such as "
+        "s3://bucket/media; its keys belong in the environment.",
+    )
+    media_store_public: str | None = Field(
+        default=None,
+        description="Https address at which everybody can read that bucket; empty for addresses "
+        "that are signed for a day.",
+    )
     patience_seconds: float = Field(
         default=7200.0,
         gt=0,
@@ -116,6 +128,17 @@ class VendorBlock(JobBlock[VideoClip], ABC):
         if "://" in results.removeprefix("file://") or not results.strip():
             raise ValueError("name a folder on this machine")
         return results
+
+    @model_validator(mode="after")
+    def _names_a_store(self) -> Self:
+        if self.media_store:
+            try:
+                StorePlace(url=self.media_store, public=self.media_store_public or None)
+            except CannotStart as error:
+                raise ValueError(str(error)) from error
+        elif self.media_store_public:
+            raise ValueError("media_store_public says how to read a store; name it in media_store")
+        return self
 
     @model_validator(mode="after")
     def _fits_its_version(self) -> Self:
@@ -205,6 +228,8 @@ class VendorBlock(JobBlock[VideoClip], ABC):
             results=str(folder),
             ledger=ledger or str(folder / LEDGER_FILE),
             provider=self.vendor,
+            media_store=self.media_store or None,
+            media_store_public=self.media_store_public or None,
             patience_seconds=self.patience_seconds,
         )
 

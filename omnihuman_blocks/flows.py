@@ -45,6 +45,8 @@ def generate_catalogue(
     speech: str | None = None,
     voices: str | None = None,
     lexicon: str | None = None,
+    media_store: str | None = None,
+    media_store_public: str | None = None,
 ) -> State[Told]:
     """Makes every video of two tables that is not there yet, and writes the catalogue.
 
@@ -70,6 +72,8 @@ def generate_catalogue(
         speech: Who speaks text: `espeak`, `openai:URL` or `block:NAME`.
         voices: Address of a file that says which voice is meant in which locale.
         lexicon: Address of a table that says how words are said.
+        media_store: Bucket for media that a vendor takes no upload of.
+        media_store_public: Address at which everybody can read it; else addresses are signed.
     """
     return make_catalogue(
         lambda: Order(
@@ -90,6 +94,8 @@ def generate_catalogue(
             ledger=ledger,
             webhook_url=webhook_url,
             patience_seconds=patience_seconds,
+            media_store=media_store,
+            media_store_public=media_store_public,
             speech=speech,
             voices=voices,
             lexicon=lexicon,
@@ -116,6 +122,8 @@ def retry_failed(
     speech: str | None = None,
     voices: str | None = None,
     lexicon: str | None = None,
+    media_store: str | None = None,
+    media_store_public: str | None = None,
 ) -> State[Told]:
     """Buys failed jobs of a results folder again, as new attempts: those that cost nothing.
 
@@ -132,10 +140,12 @@ def retry_failed(
         speech: Who speaks text, where it is not who the folder was made with.
         voices: Address of the file of voices, where it is another one.
         lexicon: Address of the lexicon, where it is another one.
+        media_store: Bucket for media, where it is another one.
+        media_store_public: Address at which everybody can read it.
     """
 
     def order() -> Order:
-        noted = order_of(results, ledger)
+        noted = order_of(results, ledger).with_store(media_store, media_store_public)
         return replace(
             noted,
             again=Again(classes=frozenset(only or ()), is_scheduled=is_scheduled),
@@ -192,6 +202,7 @@ def estimate_catalogue(
     speech: str | None = None,
     voices: str | None = None,
     lexicon: str | None = None,
+    media_store: str | None = None,
 ) -> Told:
     """What generating would buy and cost, as an artifact. Spends nothing and needs no key.
 
@@ -206,6 +217,7 @@ def estimate_catalogue(
         speech: Who speaks text: `espeak`, `openai:URL` or `block:NAME`.
         voices: Address of a file that says which voice is meant in which locale.
         lexicon: Address of a table that says how words are said.
+        media_store: Bucket for media that a vendor takes no upload of.
     """
     prepared = plan_order(
         Order(
@@ -219,6 +231,7 @@ def estimate_catalogue(
             speech=speech,
             voices=voices,
             lexicon=lexicon,
+            media_store=media_store,
         )
     )
     text = plan_text(prepared.plan)

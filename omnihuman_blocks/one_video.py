@@ -85,6 +85,7 @@ async def plan(vendor: Vendor, wanted: Wanted) -> VideoJob:
         sellers={vendor.vendor: seller},
         defaults={vendor.vendor: vendor.wishes()},
         versions={vendor.vendor: vendor.version},
+        store=None if house.store is None else house.store.place,
     )
     circumstances = planning.Circumstances(
         offers=offers(shop, Invocation()), media=media, strict=True
@@ -148,6 +149,7 @@ async def house_of(vendor: Vendor) -> House:
     account = seller.account
     same = (
         *(setting.results, setting.ledger, setting.patience_seconds),
+        *(setting.media_store, setting.media_store_public),
         *(seller.name, account.fingerprint, tuple(account.addresses.items())),
         *(seller.agreed_price, seller.max_in_flight),
     )

@@ -77,6 +77,8 @@ def write_beginning(prepared: Prepared) -> None:
             checks=order.checks,
             soft_captions=order.soft_captions,
             ledger=order.ledger,
+            media_store=order.media_store,
+            media_store_public=order.media_store_public,
             webhook_url=order.webhook_url,
             speech=order.speech,
             voices=order.voices,

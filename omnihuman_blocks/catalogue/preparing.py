@@ -68,6 +68,7 @@ from omnihuman_blocks.walk.order import (
     open_shop,
     require_keys,
     require_reachable,
+    require_store,
     understood,
 )
 from omnihuman_blocks.walk.walker import Errand
@@ -146,6 +147,8 @@ def order_of(results: str, ledger: str | None = None) -> Order:
         checks=note.checks,
         soft_captions=note.soft_captions,
         ledger=ledger or note.ledger,
+        media_store=note.media_store,
+        media_store_public=note.media_store_public,
         webhook_url=note.webhook_url,
         speech=note.speech,
         voices=note.voices,
@@ -177,6 +180,7 @@ def check_order(order: Order) -> None:
     tables = _read(order, shop, invocation)
     require_keys(shop, tables.providers)
     require_reachable(order, shop, tables.providers)
+    require_store(shop)
     offers(shop, invocation)
     open_ledger(order).close()
 
@@ -199,6 +203,7 @@ def prepare(order: Order, shop: Shop, ledger: Ledger, *, buying: bool) -> Prepar
     if buying:
         require_keys(shop, tables.providers)
         require_reachable(order, shop, tables.providers)
+        require_store(shop)
     on_offer = offers(shop, invocation)
     memory = LedgerMemory(ledger)
     on_the_web = media_on_the_web(tables)

@@ -21,6 +21,7 @@ from omnihuman_blocks.commands.words import (
     add_command,
     add_ledger,
     add_speech,
+    add_store,
     add_tables,
     checks_of,
     classes_of,
@@ -30,6 +31,7 @@ from omnihuman_blocks.commands.words import (
     prices_of,
     print_json,
     speech_from,
+    store_from,
 )
 from omnihuman_blocks.domain.summary import (
     EXIT_CANNOT_START,
@@ -126,6 +128,7 @@ def run_generate(arguments: argparse.Namespace) -> int:
         "ledger": arguments.ledger,
         "webhook_url": arguments.webhook_url,
         **speech_from(arguments),
+        **store_from(arguments),
     }
     return _run("generate_catalogue", parameters, as_json=arguments.json)
 
@@ -148,6 +151,7 @@ def add_retry(commands: Commands) -> None:
     )
     add_buying(words)
     add_speech(words)
+    add_store(words)
     add_ledger(words)
     words.set_defaults(run=run_retry)
 
@@ -156,7 +160,7 @@ def run_retry(arguments: argparse.Namespace) -> int:
     """Runs the flow in this process."""
     dollars_of(arguments.budget)
     classes_of(arguments.only)
-    noted = order_of(arguments.results, arguments.ledger)
+    noted = order_of(arguments.results, arguments.ledger).with_store(**store_from(arguments))
     check_order(
         replace(
             noted,
@@ -174,6 +178,7 @@ def run_retry(arguments: argparse.Namespace) -> int:
         "ledger": arguments.ledger,
         "webhook_url": arguments.webhook_url,
         **speech_from(arguments),
+        **store_from(arguments),
     }
     return _run("retry_failed", parameters, as_json=arguments.json)
 

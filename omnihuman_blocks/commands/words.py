@@ -65,6 +65,7 @@ def add_tables(words: argparse.ArgumentParser) -> None:
     )
     words.add_argument("--strict", action="store_true", help="reject wishes a model cannot honour")
     add_speech(words)
+    add_store(words)
     add_ledger(words)
 
 
@@ -82,6 +83,25 @@ def add_speech(words: argparse.ArgumentParser) -> None:
     words.add_argument(
         "--lexicon", metavar="FILE", help="table locale, written, said: how words are said"
     )
+
+
+def add_store(words: argparse.ArgumentParser) -> None:
+    """Where media are put for vendors that fetch them."""
+    words.add_argument(
+        "--media-store",
+        metavar="URL",
+        help="bucket for media that a vendor takes no upload of, such as s3://bucket/media",
+    )
+    words.add_argument(
+        "--media-store-public",
+        metavar="URL",
+        help="https address at which everybody can read it; else addresses are signed",
+    )
+
+
+def store_from(arguments: argparse.Namespace) -> dict[str, str | None]:
+    """The words of `add_store`."""
+    return {name: getattr(arguments, name) for name in ("media_store", "media_store_public")}
 
 
 def add_ledger(words: argparse.ArgumentParser) -> None:
@@ -121,6 +141,8 @@ def order_from(arguments: argparse.Namespace) -> Order:
         strict=arguments.strict,
         checks=checks_of(arguments.check),
         ledger=arguments.ledger,
+        media_store=arguments.media_store,
+        media_store_public=arguments.media_store_public,
         speech=arguments.speech,
         voices=arguments.voices,
         lexicon=arguments.lexicon,

@@ -28,6 +28,8 @@ class Note:
     soft_captions: bool = False
     ledger: str | None = None
     """Where it is not the file beside the results."""
+    media_store: str | None = None
+    media_store_public: str | None = None
     webhook_url: str | None = None
     speech: str | None = None
     voices: str | None = None

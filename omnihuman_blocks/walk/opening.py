@@ -21,6 +21,7 @@ from omnihuman_blocks.edges.delivery import sweep
 from omnihuman_blocks.edges.http import Http
 from omnihuman_blocks.edges.ledger import Ledger
 from omnihuman_blocks.edges.media import LARGEST, Examiner
+from omnihuman_blocks.edges.store import MediaStore
 from omnihuman_blocks.loop.shared import shared
 from omnihuman_blocks.walk.calls import listening
 from omnihuman_blocks.walk.house import House, desk_for
@@ -45,6 +46,8 @@ class Setting:
     max_in_flight: int | None = None
     has_budget: bool = False
     checks: Mapping[str, str] = field(default_factory=dict)
+    media_store: str | None = None
+    media_store_public: str | None = None
     webhook_url: str | None = None
     patience_seconds: float
 
@@ -60,6 +63,8 @@ class Setting:
             max_in_flight=order.max_in_flight,
             has_budget=order.budget is not None,
             checks=dict(order.checks),
+            media_store=order.media_store,
+            media_store_public=order.media_store_public,
             webhook_url=order.callback_base,
             patience_seconds=order.patience_seconds,
         )
@@ -82,15 +87,19 @@ async def open_house(setting: Setting, *, load_block: LoadBlock) -> AsyncGenerat
         provider=setting.provider,
         prices=setting.prices,
         max_in_flight=setting.max_in_flight,
+        media_store=setting.media_store,
+        media_store_public=setting.media_store_public,
     )
     block = await asyncio.to_thread(load_block, setting.provider)
     shop = open_shop(order, os.environ, with_keys=True, block=block)
+    store = None if shop.store is None else await asyncio.to_thread(MediaStore, shop.store)
     pool = ThreadPoolExecutor(max_workers=os.cpu_count(), thread_name_prefix="media")
     await asyncio.to_thread(sweep, _videos(setting))
     ledger = await asyncio.to_thread(Ledger.open, setting.ledger)
     try:
         async with Http() as http:
             house = _furnish(setting, shop, http=http, ledger=ledger, pool=pool)
+            house.store = store
             _open.append((asyncio.get_running_loop(), house))
             try:
                 async with listening(house):

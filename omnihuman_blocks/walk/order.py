@@ -16,6 +16,7 @@ from omnihuman_blocks.domain.planning import Offer
 from omnihuman_blocks.domain.pricing import Price
 from omnihuman_blocks.domain.wire import is_web_address
 from omnihuman_blocks.edges.sources import Given
+from omnihuman_blocks.edges.store import MediaStore, StorePlace
 from omnihuman_blocks.errors import CannotStart
 from omnihuman_blocks.providers import PROVIDERS, room
 from omnihuman_blocks.walk.accounts import Seller, seller_from_environment
@@ -55,6 +56,10 @@ class Order:
     soft_captions: bool = False
     """Whether each video is also kept with its captions as a track of its own."""
     ledger: str | None = None
+    media_store: str | None = None
+    """Bucket for media that a vendor takes no upload of; without one, as the block says."""
+    media_store_public: str | None = None
+    """The address at which everybody can read it; without one, addresses are signed."""
     webhook_url: str | None = None
     """Under this address vendors reach `omnihuman webhooks`; never part of what is bought."""
     patience_seconds: float = 2 * 3600.0
@@ -69,6 +74,13 @@ class Order:
     def callback_base(self) -> str | None:
         """What is put before `/VENDOR/TOKEN`."""
         return None if self.webhook_url is None else self.webhook_url.rstrip("/")
+
+    def with_store(self, media_store: str | None, media_store_public: str | None) -> Order:
+        """With another store, where one is named."""
+        if not media_store and not media_store_public:
+            return self
+        url = media_store or self.media_store
+        return replace(self, media_store=url, media_store_public=media_store_public)
 
     @property
     def ledger_address(self) -> str:
@@ -93,6 +105,8 @@ class Shop:
     """By vendor: what a block asks for, under every wish of a row."""
     versions: Mapping[str, str] = field(default_factory=dict)
     """By vendor: the version that a block asks for, where the invocation names none."""
+    store: StorePlace | None = None
+    """Where media are put for vendors that fetch them."""
 
     def only(self, names: Collection[str]) -> Shop:
         """Those that are needed."""
@@ -134,7 +148,31 @@ def open_shop(
                 max_in_flight=order.max_in_flight,
                 with_key=with_keys,
             )
-    return Shop(default=default, sellers=sellers, defaults=defaults, versions=versions)
+    return Shop(
+        default=default,
+        sellers=sellers,
+        defaults=defaults,
+        versions=versions,
+        store=_store(order, block),
+    )
+
+
+def _store(order: Order, block: Any) -> StorePlace | None:
+    """As ordered, else as the block says."""
+    for said in (order, block):
+        url = getattr(said, "media_store", None)
+        if url:
+            return StorePlace(url=url, public=said.media_store_public or None)
+    if order.media_store_public:
+        raise CannotStart("--media-store-public says how to read a store. Name it: --media-store.")
+    return None
+
+
+def require_store(shop: Shop) -> None:
+    """A store that nothing can be put into, or that nobody could fetch from: nothing can start."""
+    if shop.store is not None:
+        nearby = any(seller.account.is_local for seller in shop.sellers.values())
+        MediaStore(shop.store).check_reach(nearby=nearby)
 
 
 def require_keys(shop: Shop, named: frozenset[str]) -> None:
@@ -185,7 +223,7 @@ def columns_of_wishes() -> frozenset[str]:
     return wish_columns(all_options()) - {SEVERAL}
 
 
-def offers(shop: Shop, invocation: Invocation, *, with_store: bool = False) -> dict[str, Offer]:
+def offers(shop: Shop, invocation: Invocation) -> dict[str, Offer]:
     """What each vendor of a shop offers in the version that was asked for."""
     found = {}
     for name, seller in shop.sellers.items():
@@ -202,7 +240,7 @@ def offers(shop: Shop, invocation: Invocation, *, with_store: bool = False) -> d
             takes_mask=model.takes_mask,
             stages=seller.room.STAGES,
             is_nearby=seller.account.is_local,
-            has_store=with_store,
+            has_store=shop.store is not None,
             defaults=shop.defaults.get(name, {}),
         )
     return found
