@@ -14,7 +14,7 @@ import asyncio
 import hashlib
 import json
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -176,15 +176,19 @@ class Http:
         read: Callable[[HttpReply], T],
         *,
         within: float = 60.0,
+        last_look: Callable[[], None] = lambda: None,
     ) -> T:
         """Sends a purchase once and reads its answer. Never call it again for the same attempt.
 
-        `within` bounds the whole exchange in seconds. Raises `Transient`, `Refused` or
+        `within` bounds the whole exchange in seconds. `last_look` is called when the connection
+        stands and the first byte is about to leave: what it raises is raised here, and nothing was
+        sent. Raises `Transient`, `Refused` or
         `AccountBlocked` where nothing was bought, and `InDoubt` wherever that is not certain.
         """
         if not call.spends:
             raise ValueError("Only a purchase goes through `buy`.")
         client, request = self._prepare(account, call)
+        request.extensions["trace"] = _before_the_first_byte(last_look)
         try:
             async with asyncio.timeout(within):
                 reply = await _exchange(client, request)
@@ -268,6 +272,16 @@ class Http:
         return client, request
 
 
+def _before_the_first_byte(look: Callable[[], None]) -> Callable[..., Awaitable[None]]:
+    """Tells httpcore to call it between connecting, which takes seconds, and sending."""
+
+    async def trace(event: str, _: object) -> None:
+        if event.endswith("send_request_headers.started"):
+            look()
+
+    return trace
+
+
 def _patience(call: HttpCall) -> float:
     """Seconds for a question from its first byte to the last of its answer."""
     return QUESTION_SECONDS + len(call.content or b"") / SLOWEST_UPLOAD
@@ -314,9 +328,9 @@ async def _whole(download: Download, url: str, most: int) -> bytes:
     async for chunk in download.chunks:
         content += chunk
         if len(content) > most:
-            raise Refused(f"{_bare(url)} has more than {most:,} bytes", "too_large")
+            raise Refused(f"{url} has more than {most:,} bytes", "too_large")
     if download.size is not None and len(content) != download.size:
-        raise Transient(f"{_bare(url)} broke off after {len(content):,} of {download.size:,} bytes")
+        raise Transient(f"{url} broke off after {len(content):,} of {download.size:,} bytes")
     return bytes(content)
 
 

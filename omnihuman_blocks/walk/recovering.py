@@ -6,12 +6,13 @@ By the room's own way where the vendor offers one; else by waiting for the vendo
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
+from datetime import timedelta
 
 from omnihuman_blocks.domain import pacing
 from omnihuman_blocks.domain.job import Job, Submission, Ticket
 from omnihuman_blocks.domain.lifecycle import Stage
-from omnihuman_blocks.edges.ledger import Doubt, JobState
+from omnihuman_blocks.edges.ledger import Doubt, JobState, steady
 from omnihuman_blocks.errors import AccountBlocked, InDoubt, Refused, Transient, Unreadable
 from omnihuman_blocks.walk.borders import Border
 from omnihuman_blocks.walk.buying import heed
@@ -44,11 +45,10 @@ async def _search(house: House, desk: Desk, job: Job, doubt: Doubt) -> Ticket | 
     if room.recovering is None:
         return None
     submission = _as_submitted(job, doubt)
-    look_for = _search_seconds(house, desk, job)
+    look_for, age = _search_seconds(house, desk, job), _ageing(doubt)
     while True:
-        age = datetime.now(UTC) - doubt.intended_at
         try:
-            flow = room.recovering(submission, age)
+            flow = room.recovering(submission, age())
             ticket = await house.http.follow(desk.seller.account, flow)
         except (Transient, Unreadable, InDoubt) as error:
             failures += 1
@@ -60,7 +60,7 @@ async def _search(house: House, desk: Desk, job: Job, doubt: Doubt) -> Ticket | 
         except (Refused, AccountBlocked):
             return None
         asked += 1
-        wait = pacing.next_wait(_age(doubt).total_seconds(), look_for, None)
+        wait = pacing.next_wait(age().total_seconds(), look_for, None)
         if ticket is not None or wait is None:
             return ticket
         await house.rest(wait)
@@ -70,13 +70,13 @@ async def _was_called(house: House, desk: Desk, job: Job, doubt: Doubt) -> bool:
     """Waits for the vendor's callback, where it was told to call, as long as it may come."""
     if doubt.callback is None:
         return False
-    longest = _must_have_ended(house, desk, job)
+    longest, age = _must_have_ended(house, desk, job), _ageing(doubt)
     while True:
         state = await house.book(house.ledger.state, doubt.key)
         if state is None or state.stage is not Stage.IN_DOUBT:
             await desk.gate.accepted()
             return True
-        wait = pacing.next_wait(_age(doubt).total_seconds(), longest, None)
+        wait = pacing.next_wait(age().total_seconds(), longest, None)
         if wait is None:
             return False
         await house.rest(wait, doubt.key)
@@ -93,9 +93,10 @@ def _must_have_ended(house: House, desk: Desk, job: Job) -> float:
     return house.search_seconds if expected is None else 2 * expected.slowest + 30
 
 
-def _age(doubt: Doubt) -> timedelta:
-    """Clocks can be set back: what is from tomorrow is from now."""
-    return max(datetime.now(UTC) - doubt.intended_at, timedelta(0))
+def _ageing(doubt: Doubt) -> Callable[[], timedelta]:
+    """Its age as the ledger knows it, growing by a clock that nobody can set."""
+    began = steady()
+    return lambda: doubt.age + timedelta(seconds=steady() - began)
 
 
 def _as_submitted(job: Job, doubt: Doubt) -> Submission:

@@ -155,6 +155,23 @@ async def test_a_purchase_without_an_answer_in_time_is_in_doubt(vendor: Vendor, 
         await http.buy(account(vendor.url), BUY, understood, within=0.2)
 
 
+async def test_the_last_look_is_after_connecting_and_before_sending(
+    vendor: Vendor, http: Http
+) -> None:
+    """Whoever may no longer buy by then sends not one byte."""
+    vendor.answer = says("200 OK", b'{"id": "t1"}')
+
+    def too_late() -> None:
+        raise Transient("the claim ran out")
+
+    with pytest.raises(Transient, match="the claim ran out"):
+        await http.buy(account(vendor.url), BUY, understood, last_look=too_late)
+    assert vendor.heard == []
+    looks: list[int] = []
+    await http.buy(account(vendor.url), BUY, understood, last_look=lambda: looks.append(1))
+    assert looks == [1]
+
+
 async def test_a_vendor_that_cannot_be_reached_has_sold_nothing(
     http: Http, unused_tcp_port: int
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from omnihuman_blocks.edges.ledger.failures import LedgerUnusable
+from omnihuman_blocks.edges.ledger.leases import steady
 from omnihuman_blocks.edges.ledger.ledger import Ledger
 from omnihuman_blocks.edges.ledger.rebuild import Known
 from omnihuman_blocks.edges.ledger.records import (
@@ -46,4 +47,5 @@ __all__ = [
     "Totals",
     "Wish",
     "new_token",
+    "steady",
 ]

@@ -56,6 +56,7 @@ class Purchases(Chapter):
 
         Raises `OverBudget`, which leaves no trace, where a cap does not allow it.
         """
+        self._store.check_in_place()
         lease = self._leases.begin()
         length = timedelta(seconds=lease.seconds)
         claim = self._store.write(lambda tx: _intend(tx, wish, length))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
 from functools import partial
 from itertools import groupby, islice
 from typing import Any
@@ -16,17 +17,27 @@ from omnihuman_blocks.domain.lifecycle import Stage
 from omnihuman_blocks.domain.pricing import Charge, CostBasis
 from omnihuman_blocks.edges.ledger.money import to_usd
 from omnihuman_blocks.edges.ledger.records import (
+    LONG_AGO,
     Clip,
     Doubt,
     ErrorNote,
     JobState,
     Totals,
 )
-from omnihuman_blocks.edges.ledger.schema import attempts, clips, intents, jobs, owners, parsed
+from omnihuman_blocks.edges.ledger.schema import (
+    attempts,
+    clips,
+    events,
+    intents,
+    jobs,
+    owners,
+    parsed,
+)
 from omnihuman_blocks.edges.ledger.store import Chapter, Transaction
 from omnihuman_blocks.edges.ledger.values import outputs_of, ticket_of
 
 KEYS_AT_ONCE = 10_000
+CLOCKS_DIFFER = timedelta(seconds=30)
 MAY_HAVE_COST = (Stage.READY, Stage.DONE, Stage.SPOILED, Stage.FAILED)
 
 
@@ -92,7 +103,7 @@ def state_of(tx: Transaction, key: JobKey) -> JobState:
 def doubt_of(tx: Transaction, row: sa.Row[Any]) -> Doubt:
     """The doubt that an attempt is in."""
     found = tx.run(_doubtful().where(attempts.c.intent == row.intent)).one()
-    return _doubt(found)
+    return _doubt(found, _trusted_now(tx))
 
 
 def owner_words(tx: Transaction, owner_id: str) -> str:
@@ -235,10 +246,17 @@ def _doubts(tx: Transaction, keys: Sequence[JobKey] | None) -> list[Doubt]:
     doubtful = _doubtful().where(attempts.c.stage == Stage.IN_DOUBT.value)
     if keys is not None:
         doubtful = doubtful.where(among(tx, attempts.c.job_key, keys))
-    return [_doubt(row) for row in tx.run(doubtful.order_by(intents.c.at))]
+    now = _trusted_now(tx)
+    return [_doubt(row, now) for row in tx.run(doubtful.order_by(intents.c.at))]
 
 
-def _doubt(row: sa.Row[Any]) -> Doubt:
+def _trusted_now(tx: Transaction) -> datetime | None:
+    """The ledger's clock; None where it has been set back: its own last event lies ahead."""
+    last = tx.run(sa.select(events.c.at).order_by(events.c.id.desc()).limit(1)).scalar_one_or_none()
+    return tx.now if last is None or last - tx.now < CLOCKS_DIFFER else None
+
+
+def _doubt(row: sa.Row[Any], now: datetime | None) -> Doubt:
     return Doubt(
         key=JobKey(row.job_key),
         attempt=row.attempt,
@@ -247,6 +265,7 @@ def _doubt(row: sa.Row[Any]) -> Doubt:
         intent=row.id,
         callback_token=row.callback_token,
         intended_at=row.at,
+        age=LONG_AGO if now is None else max(now - row.at, timedelta(0)),
         image=row.addresses.get("image", ""),
         audio=row.addresses.get("audio", ""),
         mask=row.addresses.get("mask"),

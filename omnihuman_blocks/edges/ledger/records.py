@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import TypeAlias
@@ -13,6 +13,9 @@ from omnihuman_blocks.domain.job import JobKey, Output, Submission, Ticket
 from omnihuman_blocks.domain.lifecycle import Stage
 from omnihuman_blocks.domain.pricing import Charge
 from omnihuman_blocks.domain.wire import Json
+
+LONG_AGO = timedelta(days=3650)
+"""Nobody knows how old it is, so nothing may be done that only something fresh allows."""
 
 
 def new_token() -> str:
@@ -110,6 +113,8 @@ class Doubt:
     intent: int
     callback_token: str = field(repr=False)
     intended_at: datetime
+    age: timedelta
+    """Since its intent, by the ledger's own clock; `LONG_AGO` where that clock was set back."""
     image: str
     audio: str
     mask: str | None

@@ -95,12 +95,36 @@ class Store:
         self.owner = this_process()
         self._patience = patience
         self._is_open = False
+        self._place: tuple[int, int] | None = None
         self._enrolled = False
         self._writer, self._reader = engines.connect(address, patience=patience)
 
     def opened(self) -> None:
         """From now on a server that goes away is waited for, instead of being a wrong address."""
         self._is_open = True
+        self._place = self._place_now()
+
+    def check_in_place(self) -> None:
+        """Refuses a file that was deleted or replaced since it was opened.
+
+        This process would go on in a file that nobody else sees, beside a new one that knows of no
+        purchase. What it has begun it still writes down; nothing may be begun.
+        """
+        if self._place_now() != self._place:
+            raise failures.LedgerUnusable(
+                f"The ledger {self.address.shown} was deleted or replaced while it was in use, so "
+                "nothing more is bought. Put it back, or run `omnihuman ledger rebuild DIR`, and "
+                "run the same command again."
+            )
+
+    def _place_now(self) -> tuple[int, int] | None:
+        if self.address.file is None:
+            return None
+        try:
+            found = self.address.file.stat()
+        except OSError:
+            return 0, 0
+        return found.st_dev, found.st_ino
 
     def close(self) -> None:
         self._writer.dispose()
