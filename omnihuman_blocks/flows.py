@@ -37,6 +37,7 @@ def generate_catalogue(
     retry_failed: bool = False,
     only: Sequence[str] | None = None,
     strict: bool = False,
+    no_split: bool = False,
     checks: Mapping[str, float | str] | None = None,
     soft_captions: bool = False,
     ledger: str | None = None,
@@ -64,6 +65,7 @@ def generate_catalogue(
         retry_failed: Buy failed jobs again that cost nothing.
         only: Classes of errors whose jobs are bought again, whatever they cost.
         strict: Reject rows with wishes that the model cannot honour.
+        no_split: Reject speech that is longer than a model takes, instead of buying it in parts.
         checks: Thresholds of the checks by name, such as `black`; `off` turns one off.
         soft_captions: Also keep each video with its captions as a track of its own.
         ledger: Address of the ledger, where it is not the file in the results folder.
@@ -89,6 +91,7 @@ def generate_catalogue(
             if retry_failed or only
             else None,
             strict=strict,
+            no_split=no_split,
             checks={name: str(value) for name, value in (checks or {}).items()},
             soft_captions=soft_captions,
             ledger=ledger,

@@ -13,21 +13,25 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from omnihuman_blocks.catalogue.joining import Joining, join_rows, joined_clips
 from omnihuman_blocks.catalogue.outcomes import read_outcomes, with_endings, with_flow_runs
 from omnihuman_blocks.catalogue.preparing import Prepared
 from omnihuman_blocks.domain.catalogue import row_state
+from omnihuman_blocks.domain.checks import understand_checks
 from omnihuman_blocks.domain.job import JobKey
-from omnihuman_blocks.domain.outcome import JobOutcome, RowState
+from omnihuman_blocks.domain.outcome import JobOutcome, Joined, RowState
 from omnihuman_blocks.domain.summary import Summary, charged, count_rows, exit_code
 from omnihuman_blocks.domain.wire import Record
 from omnihuman_blocks.edges import dataset
 from omnihuman_blocks.edges.gallery import write_gallery
 from omnihuman_blocks.edges.joining import NONE
+from omnihuman_blocks.edges.kept_cuts import write_cuts
 from omnihuman_blocks.edges.ledger import Ledger
 from omnihuman_blocks.edges.note import Note, write_note
 from omnihuman_blocks.edges.recall import CATALOGUE_FILE, tally_catalogue
 from omnihuman_blocks.edges.results_folder import ResultsFolder
 from omnihuman_blocks.edges.tables import Tables
+from omnihuman_blocks.errors import BadDelivery
 from omnihuman_blocks.walk.walker import Ending
 
 GALLERY_ROWS = 2_000
@@ -74,6 +78,7 @@ def write_beginning(prepared: Prepared) -> None:
             avatars=order.avatars if isinstance(order.avatars, str) else None,
             provider=order.provider,
             options={name: str(value) for name, value in order.options.items()},
+            no_split=order.no_split,
             checks=order.checks,
             soft_captions=order.soft_captions,
             ledger=order.ledger,
@@ -85,8 +90,26 @@ def write_beginning(prepared: Prepared) -> None:
             lexicon=order.lexicon,
         ),
     )
+    write_cuts(prepared.folder, prepared.spoken.cuts)
     dataset.write_catalogue(
-        prepared.folder, prepared.plan, prepared.outcomes, prepared.tables, prepared.recognised
+        prepared.folder,
+        prepared.plan,
+        prepared.outcomes,
+        prepared.tables,
+        prepared.recognised,
+        clips=prepared.clips,
+    )
+
+
+def join(prepared: Prepared, ledger: Ledger) -> Joining:
+    """Makes one video of each row whose parts are all here."""
+    return join_rows(
+        prepared.plan.rows,
+        read_outcomes(ledger, prepared.keys),
+        there=joined_clips(prepared.folder, ledger, prepared.plan),
+        folder=prepared.folder,
+        ledger=ledger,
+        thresholds=understand_checks(prepared.order.checks),
     )
 
 
@@ -97,20 +120,36 @@ def conclude(
     *,
     began_at: datetime,
     flow_run_id: str | None = None,
+    unjoined: Mapping[str, BadDelivery] | None = None,
 ) -> Conclusion:
-    """Writes catalogue, history and gallery from the plan and the ledger as it is now."""
+    """Writes catalogue, history and gallery from the plan and the ledger as it is now.
+
+    `unjoined`: why the parts of rows did not become one video, by clip key.
+    """
     ended = list(endings)
     known = with_flow_runs(read_outcomes(ledger, prepared.keys), prepared.flow_runs)
     outcomes = with_endings(known, ended, flow_run_id)
+    clips: dict[str, Joined] = dict(unjoined or {})
+    clips.update(joined_clips(prepared.folder, ledger, prepared.plan))
     dataset.write_catalogue(
-        prepared.folder, prepared.plan, outcomes, prepared.tables, prepared.recognised
+        prepared.folder,
+        prepared.plan,
+        outcomes,
+        prepared.tables,
+        prepared.recognised,
+        clips=clips,
     )
     dataset.write_history(
-        prepared.folder, prepared.plan, outcomes, began_at=began_at, ended_at=datetime.now(UTC)
+        prepared.folder,
+        prepared.plan,
+        outcomes,
+        began_at=began_at,
+        ended_at=datetime.now(UTC),
+        clips=clips,
     )
     if prepared.folder.is_local:
         show(prepared.folder, prepared.tables)
-    summary = _summary(prepared, outcomes, ended)
+    summary = _summary(prepared, outcomes, clips, ended)
     return Conclusion(
         summary=summary,
         exit_code=exit_code(summary.rows),
@@ -120,14 +159,17 @@ def conclude(
 
 
 def _summary(
-    prepared: Prepared, outcomes: Mapping[JobKey, JobOutcome], endings: Sequence[Ending]
+    prepared: Prepared,
+    outcomes: Mapping[JobKey, JobOutcome],
+    clips: Mapping[str, Joined],
+    endings: Sequence[Ending],
 ) -> Summary:
     tallies = tally_catalogue(prepared.folder)
     plan = prepared.plan
     to_buy = plan.to_buy()
     bought_now = {ending.key for ending in endings if ending.bought}
     reused = sum(
-        row_state(row, outcomes) is RowState.DONE
+        row_state(row, outcomes, clips.get(row.clip_key or "")) is RowState.DONE
         and not any(part.job.key in bought_now for part in row.parts)
         for row in plan.rows
     )

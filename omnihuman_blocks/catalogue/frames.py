@@ -26,6 +26,7 @@ def plan_catalogue(
     options: Mapping[str, Any] | None = None,
     prices: Mapping[str, Decimal | float | str] | None = None,
     strict: bool = False,
+    no_split: bool = False,
     ledger: str | None = None,
 ) -> pd.DataFrame:
     """What would be bought, a line for each row, with its verdict, quote and rejections.
@@ -41,6 +42,7 @@ def plan_catalogue(
         options: Wishes for all rows, such as `resolution` or `variants`.
         prices: Dollars per second by vendor, where you know better.
         strict: Reject rows with wishes that the model cannot honour.
+        no_split: Reject speech that is longer than a model takes, instead of buying it in parts.
         ledger: Address of the ledger, where it is not the file in the results folder.
     """
     order = Order(
@@ -51,6 +53,7 @@ def plan_catalogue(
         options=options or {},
         prices={name: Decimal(str(usd)) for name, usd in (prices or {}).items()},
         strict=strict,
+        no_split=no_split,
         ledger=ledger,
     )
     prepared = plan_order(order)

@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeAlias
@@ -19,7 +19,7 @@ from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
 from omnihuman_blocks.catalogue.batches import into_batches, walk_batch
-from omnihuman_blocks.catalogue.concluding import Conclusion, conclude, write_beginning
+from omnihuman_blocks.catalogue.concluding import Conclusion, conclude, join, write_beginning
 from omnihuman_blocks.catalogue.events import Herald
 from omnihuman_blocks.catalogue.loading import load_block
 from omnihuman_blocks.catalogue.outcomes import read_outcomes, with_endings
@@ -43,7 +43,7 @@ from omnihuman_blocks.domain.summary import (
     summarise_plan,
 )
 from omnihuman_blocks.edges.ledger import Ledger
-from omnihuman_blocks.errors import CannotStart, OmniHumanError
+from omnihuman_blocks.errors import BadDelivery, CannotStart, OmniHumanError
 from omnihuman_blocks.runner import EventLoopTaskRunner
 from omnihuman_blocks.walk.opening import Setting, stop_houses, stop_houses_here
 from omnihuman_blocks.walk.order import Order, open_shop
@@ -131,13 +131,20 @@ def _walked(order: Order, *, buying: bool) -> tuple[Prepared, Conclusion]:
     setting = Setting.of(order, invocation=str(flow_run.id or uuid4()))
     prepared = _prepared(order, setting)
     endings: list[Ending] = []
+    unjoined: dict[str, BadDelivery] = {}
     try:
         _walk(prepared, setting, endings, buying=buying)
+        unjoined.update(_join(prepared))
     finally:
         # Also where somebody stopped it: the catalogue tells what stands in the ledger now.
         with open_ledger(order) as ledger:
             conclusion = conclude(
-                prepared, endings, ledger, began_at=began_at, flow_run_id=flow_run.id
+                prepared,
+                endings,
+                ledger,
+                began_at=began_at,
+                flow_run_id=flow_run.id,
+                unjoined=unjoined,
             )
     told_in_vain(partial(tell_end, conclusion, order, walked=bool(endings)))
     return prepared, conclusion
@@ -159,6 +166,17 @@ def _prepared(order: Order, setting: Setting) -> Prepared:
         quoted.quote_usd,
     )
     return prepared
+
+
+def _join(prepared: Prepared) -> Mapping[str, BadDelivery]:
+    """Rows of several parts become one video each, as far as their parts are here."""
+    if all(len(row.parts) < 2 for row in prepared.plan.rows):
+        return {}
+    with open_ledger(prepared.order) as ledger:
+        joining = join(prepared, ledger)
+    for note in joining.notes:
+        get_run_logger().warning("%s", note)
+    return joining.failed
 
 
 # --- walking ----------------------------------------------------------------------------------

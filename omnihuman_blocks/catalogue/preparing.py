@@ -8,22 +8,24 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import partial
 
 import pyarrow as pa
 
+from omnihuman_blocks.catalogue.joining import joined_clips
 from omnihuman_blocks.catalogue.loading import load_block
 from omnihuman_blocks.catalogue.outcomes import read_outcomes, with_flow_runs
+from omnihuman_blocks.catalogue.voicing import NOTHING_SPOKEN, Spoken, speech_of, voice_rows
 from omnihuman_blocks.domain import planning
 from omnihuman_blocks.domain.catalogue import catalogue_lines
 from omnihuman_blocks.domain.invocation import Invocation
 from omnihuman_blocks.domain.job import JobKey, Media, MediaKind
 from omnihuman_blocks.domain.lifecycle import Stage
-from omnihuman_blocks.domain.outcome import JobOutcome
+from omnihuman_blocks.domain.outcome import Clip, JobOutcome
 from omnihuman_blocks.domain.planned import Part, Plan, Verdict
 from omnihuman_blocks.domain.planning import Circumstances, Offer
 from omnihuman_blocks.domain.pricing import CostBasis
@@ -54,6 +56,7 @@ from omnihuman_blocks.edges.remembered import (
     media_on_the_web,
 )
 from omnihuman_blocks.edges.results_folder import ResultsFolder
+from omnihuman_blocks.edges.speech import Speech
 from omnihuman_blocks.edges.tables import Asked, Tables, read_tables
 from omnihuman_blocks.errors import CannotStart, InvalidRow, OmniHumanError, Refused
 from omnihuman_blocks.loop.calling import run_to_end
@@ -98,6 +101,10 @@ class Prepared:
     """What is behind the recognised rows."""
     flow_runs: Mapping[JobKey, str]
     """Who worked last at a job, before this invocation."""
+    spoken: Spoken = NOTHING_SPOKEN
+    """What rows speak that do not just speak their recording."""
+    clips: Mapping[str, Clip] = field(default_factory=dict)
+    """Joined videos that were there before this invocation, by clip key."""
 
     @property
     def keys(self) -> set[JobKey]:
@@ -107,12 +114,21 @@ class Prepared:
     def summary(self) -> Summary:
         """What would be done, and what the rows have cost so far."""
         planned = summarise_plan(self.plan, results=self.order.results, kept_jobs=self.kept.jobs)
-        lines = catalogue_lines(self.plan.rows, self.outcomes)
+        lines = catalogue_lines(self.plan.rows, self.outcomes, self.clips)
         charged = sum((line.cost_usd or Decimal(0) for line in lines), self.kept.charged_usd)
         return replace(planned, charged_usd=charged)
 
     def errands(self) -> list[Errand]:
-        """What has to be walked: new, on its way, in doubt, or done and without its file."""
+        """What has to be walked: new, on its way, in doubt, or done and without its file.
+
+        The file of a part is not missed once its row's video has been joined.
+        """
+        missed = {
+            part.job.key
+            for row in self.plan.rows
+            if row.clip_key not in self.clips
+            for part in row.parts
+        }
         return [
             Errand(
                 job=part.job,
@@ -121,11 +137,13 @@ class Prepared:
                 paid_too=self.again.get(part.job.key, False),
             )
             for part in self.plan.first_parts()
-            if self._is_open(part)
+            if self._is_open(part, missed)
         ]
 
-    def _is_open(self, part: Part) -> bool:
+    def _is_open(self, part: Part, missed: Collection[JobKey]) -> bool:
         if part.verdict is Verdict.DONE:
+            if part.job.key not in missed:
+                return False
             clip = self.outcomes[part.job.key].clip
             return clip is not None and not self.folder.has(clip.uri)
         return part.verdict in (Verdict.NEW, Verdict.WAITING, Verdict.IN_DOUBT)
@@ -144,6 +162,7 @@ def order_of(results: str, ledger: str | None = None) -> Order:
         results=results,
         provider=note.provider,
         options=note.options,
+        no_split=note.no_split,
         checks=note.checks,
         soft_captions=note.soft_captions,
         ledger=ledger or note.ledger,
@@ -205,19 +224,30 @@ def prepare(order: Order, shop: Shop, ledger: Ledger, *, buying: bool) -> Prepar
         require_reachable(order, shop, tables.providers)
         require_store(shop)
     on_offer = offers(shop, invocation)
+    speech = speech_of(order, os.environ)
     memory = LedgerMemory(ledger)
+    settings = _settings(tables, on_offer, speech, order)
     on_the_web = media_on_the_web(tables)
     if on_the_web:
         run_to_end(partial(_look_at_web, on_the_web, on_offer, memory))
-    recognised = _recognise(folder, tables, memory, on_offer, order)
+    recognised = _recognise(folder, tables, memory, settings)
     entries = list(tables.entries(recognised.fresh))
     media = run_to_end(partial(_examine, entries, on_offer, memory))
     memory.flush()
     if entries:
-        recognised = replace(recognised, prints=_prints(tables, memory, on_offer, order))
+        recognised = replace(recognised, prints=_prints(tables, memory, settings))
+    spoken = voice_rows(
+        entries,
+        on_offer=on_offer,
+        media=media,
+        speech=speech,
+        folder=folder,
+        ledger=ledger,
+        may_split=not order.no_split,
+    )
     plan = planning.plan(
         entries,
-        Circumstances(offers=on_offer, media=media, strict=order.strict),
+        Circumstances(offers=on_offer, media=media, voiced=spoken.rows, strict=order.strict),
         kept=recognised.count,
     )
     keys = _keys(plan)
@@ -241,6 +271,8 @@ def prepare(order: Order, shop: Shop, ledger: Ledger, *, buying: bool) -> Prepar
         again=again,
         kept=sum_up_kept(folder, recognised),
         flow_runs=flow_runs,
+        spoken=spoken,
+        clips=joined_clips(folder, ledger, judged),
     )
 
 
@@ -264,21 +296,18 @@ def _read(order: Order, shop: Shop, invocation: Invocation) -> Tables:
 
 
 def _recognise(
-    folder: ResultsFolder,
-    tables: Tables,
-    memory: LedgerMemory,
-    on_offer: Mapping[str, Offer],
-    order: Order,
+    folder: ResultsFolder, tables: Tables, memory: LedgerMemory, settings: Json
 ) -> Recognised:
     videos = [f"{VIDEOS}/{name}" for name in folder.names(VIDEOS)]
-    return recognise(folder, _prints(tables, memory, on_offer, order), videos=videos)
+    return recognise(folder, _prints(tables, memory, settings), videos=videos)
 
 
-def _prints(
-    tables: Tables, memory: LedgerMemory, on_offer: Mapping[str, Offer], order: Order
-) -> pa.Array:
-    settings: Json = {
+def _settings(tables: Tables, on_offer: Mapping[str, Offer], speech: Speech, order: Order) -> Json:
+    """All that a row's jobs depend on, apart from its cells and its media."""
+    return {
         "strict": order.strict,
+        "no_split": order.no_split,
+        "speech": speech.settings,
         "offers": {
             name: {
                 "model": offer.model,
@@ -289,6 +318,9 @@ def _prints(
         "default": tables.asked.provider,
         "wishes": {name: str(value) for name, value in tables.asked.wishes.items()},
     }
+
+
+def _prints(tables: Tables, memory: LedgerMemory, settings: Json) -> pa.Array:
     return fingerprints(tables, remembered=digests_by_address(tables, memory), settings=settings)
 
 

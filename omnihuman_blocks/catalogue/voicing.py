@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -18,11 +18,13 @@ from omnihuman_blocks.domain.advice import each_resolution, would_fit
 from omnihuman_blocks.domain.cutting import Reach, reach
 from omnihuman_blocks.domain.identity import row_id
 from omnihuman_blocks.domain.job import Media, MediaKind
+from omnihuman_blocks.domain.lexicon import NO_LEXICON
 from omnihuman_blocks.domain.options import Options
 from omnihuman_blocks.domain.planning import Offer
 from omnihuman_blocks.domain.row import Entry, Row
 from omnihuman_blocks.domain.sentences import estimate_ms, follow, split
 from omnihuman_blocks.domain.voiced import Stretch, Voiced, in_order
+from omnihuman_blocks.domain.voices import NO_VOICES
 from omnihuman_blocks.edges.http import Http
 from omnihuman_blocks.edges.kept_cuts import Slices, read_cuts
 from omnihuman_blocks.edges.ledger import Ledger
@@ -30,8 +32,12 @@ from omnihuman_blocks.edges.media import Examiner
 from omnihuman_blocks.edges.parts import cut_parts, kept_parts
 from omnihuman_blocks.edges.results_folder import ResultsFolder
 from omnihuman_blocks.edges.speech import Speaker, Speech, Tools
+from omnihuman_blocks.edges.speech.choosing import choose_engine
+from omnihuman_blocks.edges.speech.files import read_lexicon, read_voices_file
 from omnihuman_blocks.errors import InvalidRow, Transient
+from omnihuman_blocks.loop.calling import run_to_end
 from omnihuman_blocks.walk.opening import MOST_BYTES
+from omnihuman_blocks.walk.order import Order
 
 ROWS_AT_ONCE = 64
 WORTH_A_TRY = Decimal("1.5")
@@ -51,6 +57,15 @@ class Spoken:
 NOTHING_SPOKEN = Spoken()
 
 
+def speech_of(order: Order, environment: Mapping[str, str]) -> Speech:
+    """Who speaks the texts of an order, with which voices and pronunciations."""
+    return Speech(
+        engine=choose_engine(order.speech, environment),
+        voices=NO_VOICES if order.voices is None else read_voices_file(order.voices),
+        lexicon=NO_LEXICON if order.lexicon is None else read_lexicon(order.lexicon),
+    )
+
+
 def voice_rows(
     entries: Iterable[Entry],
     *,
@@ -60,11 +75,11 @@ def voice_rows(
     folder: ResultsFolder,
     ledger: Ledger,
     may_split: bool,
-) -> Callable[[], Awaitable[Spoken]] | None:
-    """The work that is to be done on an event loop; None where no row needs any."""
+) -> Spoken:
+    """Speaks and cuts what rows need, once; what is wrong with a row is said of that row."""
     wanted = list(_wanted(entries, on_offer, media))
     if not wanted:
-        return None
+        return NOTHING_SPOKEN
     voicing = partial(
         _Voicing,
         on_offer=on_offer,
@@ -75,7 +90,7 @@ def voice_rows(
         may_split=may_split,
         before=read_cuts(folder),
     )
-    return partial(_voice, wanted, voicing)
+    return run_to_end(partial(_voice, wanted, voicing))
 
 
 async def _voice(wanted: list[Row], voicing: Callable[..., _Voicing]) -> Spoken:

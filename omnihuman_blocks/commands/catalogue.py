@@ -123,6 +123,7 @@ def run_generate(arguments: argparse.Namespace) -> int:
         "max_in_flight": arguments.max_in_flight,
         "retry_failed": arguments.retry_failed,
         "strict": arguments.strict,
+        "no_split": arguments.no_split,
         "checks": checks_of(arguments.check),
         "soft_captions": arguments.captions == "soft",
         "ledger": arguments.ledger,

@@ -64,6 +64,11 @@ def add_tables(words: argparse.ArgumentParser) -> None:
         help="a threshold of a check, such as black=2 or loudness=off",
     )
     words.add_argument("--strict", action="store_true", help="reject wishes a model cannot honour")
+    words.add_argument(
+        "--no-split",
+        action="store_true",
+        help="reject speech that is longer than a model takes, instead of buying it in parts",
+    )
     add_speech(words)
     add_store(words)
     add_ledger(words)
@@ -139,6 +144,7 @@ def order_from(arguments: argparse.Namespace) -> Order:
         options=options_of(arguments.option),
         prices=prices_of(arguments.price),
         strict=arguments.strict,
+        no_split=arguments.no_split,
         checks=checks_of(arguments.check),
         ledger=arguments.ledger,
         media_store=arguments.media_store,

@@ -19,6 +19,7 @@ from omnihuman_blocks.domain.outcome import (
     UNTOUCHED,
     Clip,
     JobOutcome,
+    Joined,
     Published,
     RowState,
     state_of,
@@ -26,7 +27,7 @@ from omnihuman_blocks.domain.outcome import (
 )
 from omnihuman_blocks.domain.planned import Part, PlannedRow
 from omnihuman_blocks.domain.pricing import NOT_CHARGED, UNKNOWN_CHARGE, Charge
-from omnihuman_blocks.errors import InvalidRow
+from omnihuman_blocks.errors import BadDelivery, InvalidRow
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,27 +87,33 @@ class CatalogueLine:
 
 
 def row_state(
-    row: PlannedRow, outcomes: Mapping[JobKey, JobOutcome], clip: Clip | None = None
+    row: PlannedRow, outcomes: Mapping[JobKey, JobOutcome], clip: Joined | None = None
 ) -> RowState:
     """Where a row stands. One of several parts is done when its joined `clip` is there."""
     if row.rejections:
         return RowState.REJECTED
     state = state_of(_outcome(part, outcomes).state for part in row.parts)
-    if state is RowState.DONE and _clip(row, outcomes, clip) is None:
-        return RowState.PENDING
-    return state
+    if state is not RowState.DONE:
+        return state
+    match _clip(row, outcomes, clip):
+        case Clip():
+            return RowState.DONE
+        case BadDelivery():
+            return RowState.FAILED
+        case _:
+            return RowState.PENDING
 
 
 def catalogue_line(
     row: PlannedRow,
     outcomes: Mapping[JobKey, JobOutcome],
-    clip: Clip | None = None,
+    clip: Joined | None = None,
     published: Published = UNPUBLISHED,
 ) -> CatalogueLine:
     """The line as it stands now. `clip` is the joined video of a row of several parts."""
     state = row_state(row, outcomes, clip)
     last = _outcome(row.parts[-1], outcomes) if row.parts else UNTOUCHED
-    error_class, error_message = _error(row, state, outcomes)
+    error_class, error_message = _error(row, state, outcomes, clip)
     video = _clip(row, outcomes, clip) if state is RowState.DONE else None
     charge = _charge(row, outcomes)
     line = CatalogueLine(
@@ -138,7 +145,7 @@ def catalogue_line(
         flow_run_id=last.flow_run_id,
         checks=worst(_outcome(part, outcomes).checks for part in row.parts),
     )
-    return line if video is None else _with_video(line, video, published)
+    return _with_video(line, video, published) if isinstance(video, Clip) else line
 
 
 def _with_video(line: CatalogueLine, video: Clip, published: Published) -> CatalogueLine:
@@ -162,8 +169,8 @@ def _outcome(part: Part, outcomes: Mapping[JobKey, JobOutcome]) -> JobOutcome:
 
 
 def _clip(
-    row: PlannedRow, outcomes: Mapping[JobKey, JobOutcome], joined: Clip | None
-) -> Clip | None:
+    row: PlannedRow, outcomes: Mapping[JobKey, JobOutcome], joined: Joined | None
+) -> Joined | None:
     return _outcome(row.parts[0], outcomes).clip if len(row.parts) == 1 else joined
 
 
@@ -173,7 +180,10 @@ def _shown(state: RowState) -> str:
 
 
 def _error(
-    row: PlannedRow, state: RowState, outcomes: Mapping[JobKey, JobOutcome]
+    row: PlannedRow,
+    state: RowState,
+    outcomes: Mapping[JobKey, JobOutcome],
+    clip: Joined | None,
 ) -> tuple[str | None, str | None]:
     if row.rejections:
         message = "\n".join(rejection.message for rejection in row.rejections)
@@ -184,6 +194,8 @@ def _error(
         outcome = _outcome(part, outcomes)
         if outcome.state is state and outcome.error_class is not None:
             return outcome.error_class, outcome.error_message
+    if state is RowState.FAILED and isinstance(clip, BadDelivery):
+        return BadDelivery.__name__, str(clip)
     return None, None
 
 
@@ -214,7 +226,7 @@ def _part_line(part: Part, outcome: JobOutcome) -> PartLine:
 def catalogue_lines(
     rows: Iterable[PlannedRow],
     outcomes: Mapping[JobKey, JobOutcome],
-    clips: Mapping[str, Clip] | None = None,
+    clips: Mapping[str, Joined] | None = None,
     published: Mapping[str, Published] | None = None,
 ) -> Iterator[CatalogueLine]:
     """The lines of several rows; `clips` are joined videos by clip key, `published` by row id."""

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import TypeAlias
 
 from omnihuman_blocks.domain.checks import Figures
 from omnihuman_blocks.domain.lifecycle import Stage
 from omnihuman_blocks.domain.pricing import Charge, CostBasis
+from omnihuman_blocks.errors import BadDelivery
 
 
 class RowState(StrEnum):
@@ -44,6 +46,10 @@ class Clip:
     width: int | None = None
     height: int | None = None
     seconds: Decimal | None = None
+
+
+Joined: TypeAlias = Clip | BadDelivery
+"""The video of a row of several parts, or why there is none though all of them are here."""
 
 
 @dataclass(frozen=True, kw_only=True)

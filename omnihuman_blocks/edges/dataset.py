@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 
 from omnihuman_blocks.domain.catalogue import catalogue_lines
 from omnihuman_blocks.domain.job import JobKey
-from omnihuman_blocks.domain.outcome import Clip, JobOutcome, Published
+from omnihuman_blocks.domain.outcome import JobOutcome, Joined, Published
 from omnihuman_blocks.domain.planned import Plan, Verdict
 from omnihuman_blocks.edges.columns import (
     CATALOGUE,
@@ -62,7 +62,7 @@ def write_catalogue(
     tables: Tables,
     recognised: Recognised,
     *,
-    clips: Mapping[str, Clip] | None = None,
+    clips: Mapping[str, Joined] | None = None,
     published: Mapping[str, Published] | None = None,
 ) -> None:
     """`catalogue.parquet`: every line as it stands now.
@@ -189,7 +189,7 @@ def write_history(
     *,
     began_at: datetime,
     ended_at: datetime,
-    clips: Mapping[str, Clip] | None = None,
+    clips: Mapping[str, Joined] | None = None,
 ) -> str:
     """One file more, with the lines that this invocation looked at; nothing is ever replaced."""
     lines = catalogue_table(catalogue_lines(plan.rows, outcomes, clips))

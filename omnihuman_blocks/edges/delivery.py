@@ -164,6 +164,14 @@ async def _on_disk(
         ) from error
 
 
+def put(fresh: Path, final: Path) -> None:
+    """Gives its name to a file that was made beside its place. On the disk first."""
+    with fresh.open("rb") as file:
+        os.fsync(file.fileno())
+    fresh.replace(final)
+    _sync_folder(final.parent)
+
+
 class _Arriving:
     """A file that has no name until it is whole. Its lock lets it be given up at any moment."""
 

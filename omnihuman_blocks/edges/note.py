@@ -26,6 +26,7 @@ class Note:
     options: Mapping[str, str] = field(default_factory=dict)
     checks: Mapping[str, str] = field(default_factory=dict)
     soft_captions: bool = False
+    no_split: bool = False
     ledger: str | None = None
     """Where it is not the file beside the results."""
     media_store: str | None = None

@@ -51,6 +51,8 @@ class Order:
     max_in_flight: int | None = None
     again: Again | None = None
     strict: bool = False
+    no_split: bool = False
+    """Speech that no vendor takes whole rejects its row, and is not bought in parts."""
     checks: Mapping[str, str] = field(default_factory=dict)
     """Thresholds of the checks by name; `off` turns one off."""
     soft_captions: bool = False
