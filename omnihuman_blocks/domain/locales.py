@@ -43,9 +43,23 @@ def admits(ranges: tuple[str, ...], locale: str) -> bool:
     """Whether one of an avatar's locales covers this one; an avatar without any admits all.
 
     `pt` admits `pt-BR`, `zh-CN` admits `zh-Hans-CN`, and `pt-BR` does not admit `pt`: the extended
-    filtering of RFC 4647.
+    filtering of RFC 4647. What goes without saying counts as said: `zh-Hant` admits `zh-TW`, and
+    `es-419` admits `es-MX`.
     """
-    return not ranges or any(_covers(wanted, locale) for wanted in ranges)
+    return not ranges or any(_covers(wanted, form) for wanted in ranges for form in _forms(locale))
+
+
+@lru_cache(maxsize=4096)
+def _forms(locale: str) -> tuple[str, ...]:
+    """The locale as it stands, with the script that goes without saying, in its larger region."""
+    tag = langcodes.Language.get(locale)
+    forms = [locale]
+    if tag.script is None and tag.language is not None:
+        language, _, rest = locale.partition("-")
+        forms.append("-".join(part for part in (language, script_of_locale(locale), rest) if part))
+    if NEIGHBOURS.get((tag.language, tag.territory)) == "es-419":
+        forms.append("es-419")
+    return tuple(forms)
 
 
 @lru_cache(maxsize=4096)

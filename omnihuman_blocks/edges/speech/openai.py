@@ -177,9 +177,10 @@ class OpenAi:
             raise CannotStart(f"The account at the speech server is used up ({what}).")
         if reply.status in (408, 425, 429) or reply.status >= 500:
             raise Transient(f"The speech server cannot answer now ({what})", retry_after(reply))
-        if reply.status in (404, 405) or param == "model":
+        if reply.status in (404, 405) or reply.status < 400 or param == "model":
             raise CannotStart(
-                f"The speech server has no such address or model ({what}). Check --speech."
+                f"The speech server has no such address or model ({what}). Check its address and "
+                "`model` in --speech or in the block."
             )
         column = "voice" if param == "voice" else "text"
         raise InvalidRow(f"The speech server does not speak this: {what}", column)

@@ -1,0 +1,43 @@
+"""A recipe is all that shapes how a text sounds, and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from omnihuman_blocks.domain.speech import Recipe
+
+RECIPE = Recipe(
+    text="SQL, bitte.",
+    locale="de-DE",
+    voice="de+f2",
+    engine="espeak-ng/1.52",
+    lexicon=(("SQL", "sequel"),),
+)
+GOLDEN = "speech:c365be311a8302d67dd3ba2a71dc169462ae3d11a69e4dd5ee540895727c4faf"
+
+
+def test_the_identity_of_a_recipe_never_changes() -> None:
+    """A changed one would buy every spoken video again. Speed is a number, however written."""
+    assert RECIPE.identity == GOLDEN
+    assert replace(RECIPE, speed=Decimal("1.00")).identity == GOLDEN
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"text": "SQL, danke."},
+        {"locale": "de-AT"},
+        {"voice": "de"},
+        {"engine": "espeak-ng/1.53"},
+        {"speed": Decimal("1.1")},
+        {"lexicon": ()},
+        {"lexicon": (("SQL", "es ku el"),)},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_whatever_can_be_heard_is_in_it(change: dict[str, object]) -> None:
+    """Another recipe, another identity."""
+    assert replace(RECIPE, **change).identity != GOLDEN  # type: ignore[arg-type]
