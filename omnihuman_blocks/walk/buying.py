@@ -7,6 +7,7 @@ to stop closes the gate and waits.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -49,6 +50,8 @@ LONGEST_TEXT = 2000
 """What is longer in a request is media written into an address; the ledger keeps its beginning."""
 LEDGER_TRIES = 30
 """About a quarter of an hour for a full disk to be emptied or a server to come back."""
+
+LOG = logging.getLogger(__name__)
 
 E = TypeVar("E", Ticket, OmniHumanError)
 
@@ -185,6 +188,13 @@ async def _write(
                     f"The end of a purchase could not be written down: {error} Keep this: job "
                     f"{claim.key}, attempt {claim.attempt}: {end}"
                 ) from error
+            if tried == 1:
+                await house.close_gates(Transient(str(error)))
+                LOG.warning(
+                    "The end of a purchase waits to be written down: %s. It is tried again for a "
+                    "quarter of an hour; mend it now, and do not end this process.",
+                    error,
+                )
             await asyncio.sleep(pacing.after_failure(tried, None))
         else:
             await heed(desk, applied)

@@ -49,7 +49,7 @@ async def fetch(house: House, desk: Desk, job: Job, state: JobState, *, last: bo
     except Transient:
         return False
     except (Refused, BadDelivery) as error:
-        wrong = error if isinstance(error, BadDelivery) else BadDelivery(str(error))
+        wrong = error if isinstance(error, BadDelivery) else _gone(error, desk, state)
         if last:
             await _spoil(house, desk, job, state, wrong, figures)
         else:
@@ -113,6 +113,16 @@ async def _received(house: House, desk: Desk, job: Job, state: JobState) -> deli
 async def _facts(house: House, job: Job, path: Path) -> ClipFacts:
     audio = (await house.read_upload(job.audio)).content
     return await delivery.inspect(path, audio, pool=house.pool)
+
+
+def _gone(error: Refused, desk: Desk, state: JobState) -> BadDelivery:
+    """An address that has expired, or that nobody should follow, in words to act on."""
+    ticket = "" if state.ticket is None else f" {state.ticket.id}"
+    return BadDelivery(
+        f"{error}. {desk.seller.room.TITLE} was asked for another address of ticket{ticket}. If it "
+        "gives none, what was paid is gone there: write to its support, or buy it again with "
+        "`omnihuman retry DIR --only BadDelivery`."
+    )
 
 
 async def _spoil(  # noqa: PLR0917 - what there is to tell

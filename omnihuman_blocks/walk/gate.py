@@ -8,12 +8,15 @@ blocked account, an exhausted budget, a row of lost answers, or somebody who wan
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from omnihuman_blocks.domain import pacing
-from omnihuman_blocks.errors import InDoubt, OmniHumanError
+from omnihuman_blocks.errors import AccountBlocked, InDoubt, OmniHumanError, Transient
 
+REOPEN_SECONDS = 300.0
+"""After so long somebody may have paid the account, or made room on the disk."""
 DOUBTS_IN_A_ROW = 3
 """After so many lost answers in a row it is an outage, not bad luck."""
 
@@ -40,6 +43,7 @@ class Gate:
         self.limit = most
         self.out = 0
         self._closed: OmniHumanError | None = None
+        self._closed_at = 0.0
         self._doubts = 0
         self._turn = asyncio.Condition()
 
@@ -71,7 +75,20 @@ class Gate:
         """Closes for good. The first cause is the one that is told."""
         if self._closed is None:
             self._closed = cause
+        self._closed_at = time.monotonic()
         await self._wake()
+
+    def reopen(self, *, after: float = REOPEN_SECONDS) -> bool:
+        """Lets one job at a time try again, where what closed the gate may have passed by now.
+
+        For those who buy single videos for days. A catalogue never calls it: its rows are blocked,
+        and its next run has a gate of its own. Lost answers and wrong bills stay for a person.
+        """
+        may_pass = isinstance(self._closed, (AccountBlocked, Transient))
+        if not may_pass or time.monotonic() - self._closed_at < after:
+            return False
+        self._closed, self.limit = None, 1
+        return True
 
     def turned_away(self) -> None:
         """The vendor said "too many": as many as are out without this one are already too many."""

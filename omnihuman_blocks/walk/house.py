@@ -23,6 +23,7 @@ from omnihuman_blocks.domain.limits import Limits
 from omnihuman_blocks.edges.http import Http
 from omnihuman_blocks.edges.ledger import Ledger
 from omnihuman_blocks.edges.store import MediaStore
+from omnihuman_blocks.errors import OmniHumanError
 from omnihuman_blocks.walk.accounts import Seller
 from omnihuman_blocks.walk.asking import Asking
 from omnihuman_blocks.walk.borders import Border
@@ -109,11 +110,15 @@ class House:
 
     async def stop(self, why: str) -> None:
         """Nothing more is bought here, and nobody waits any longer; what was sent is heard out."""
-        for desk in self.desks.values():
-            await desk.gate.close(Stopped(why))
+        await self.close_gates(Stopped(why))
         self._stopped.set()
         for waker in self._wakers.values():
             waker.set()
+
+    async def close_gates(self, cause: OmniHumanError) -> None:
+        """Nothing more is bought here, from nobody; what was bought is waited for and fetched."""
+        for desk in self.desks.values():
+            await desk.gate.close(cause)
 
     def wake(self, key: JobKey) -> None:
         """A vendor called about this job: whoever waits for it need not wait any longer."""

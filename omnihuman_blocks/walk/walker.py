@@ -19,7 +19,14 @@ from omnihuman_blocks.domain.job import Job, JobKey
 from omnihuman_blocks.domain.lifecycle import HAS_TICKET, Impossible, Stage
 from omnihuman_blocks.domain.pricing import CostBasis
 from omnihuman_blocks.edges.ledger import JobState
-from omnihuman_blocks.errors import InvalidRow, OmniHumanError, OverBudget, Refused, Transient
+from omnihuman_blocks.errors import (
+    CannotStart,
+    InvalidRow,
+    OmniHumanError,
+    OverBudget,
+    Refused,
+    Transient,
+)
 from omnihuman_blocks.walk import buying, fetching, recovering, waiting
 from omnihuman_blocks.walk.borders import Border
 from omnihuman_blocks.walk.gate import GateClosed, Stopped
@@ -83,6 +90,11 @@ async def walk(house: House, errand: Errand, *, until: Collection[Stage] = ()) -
         return await walker.end(None if isinstance(closed.cause, Stopped) else closed.cause)
     except (OverBudget, Refused, InvalidRow, Transient) as error:
         return await walker.end(error)
+    except CannotStart as error:
+        # Our own disk or ledger: what is bought now could not be kept, so nobody buys on.
+        trouble = Transient(str(error))
+        await house.close_gates(trouble)
+        return await walker.end(trouble)
     return await walker.end(None)
 
 

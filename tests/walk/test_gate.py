@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from omnihuman_blocks.errors import AccountBlocked, InDoubt
+from omnihuman_blocks.errors import AccountBlocked, InDoubt, OmniHumanError, OverBudget
 from omnihuman_blocks.walk.gate import DOUBTS_IN_A_ROW, Gate, GateClosed, Stopped
 
 
@@ -89,3 +89,32 @@ async def test_three_lost_answers_in_a_row_close_the_gate() -> None:
     with pytest.raises(GateClosed, match="the last one") as caught:
         gate.check()
     assert isinstance(caught.value.cause, InDoubt)
+
+
+async def test_a_gate_is_tried_again_after_a_while_by_one_job_at_a_time() -> None:
+    """The account was paid meanwhile, or it was not: one purchase finds out, not a hundred."""
+    gate = Gate("vendor", most=10)
+    await gate.close(AccountBlocked("no credit"))
+    assert not gate.reopen()
+    assert gate.reopen(after=0)
+    assert (gate.closed, gate.limit) == (None, 1)
+    async with gate.place():
+        waiting = asyncio.ensure_future(gate.place().__aenter__())
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        await gate.close(AccountBlocked("still no credit"))
+        with pytest.raises(GateClosed, match="still"):
+            await waiting
+    assert gate.reopen(after=0)
+    async with gate.place():
+        await gate.accepted()
+    assert gate.limit == 2
+
+
+@pytest.mark.parametrize("cause", [InDoubt("an outage"), OverBudget("wrong"), Stopped("enough")])
+async def test_what_only_a_person_can_judge_stays_closed(cause: OmniHumanError) -> None:
+    """Riddles, bills above their reservation, and somebody who wanted to stop."""
+    gate = Gate("vendor", most=10)
+    await gate.close(cause)
+    assert not gate.reopen(after=0)
+    assert gate.closed is cause
