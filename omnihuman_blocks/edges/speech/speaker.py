@@ -16,22 +16,15 @@ from omnihuman_blocks.domain.writing import check_writing, tidy
 from omnihuman_blocks.edges.results_folder import ResultsFolder
 from omnihuman_blocks.edges.speech import keeping
 from omnihuman_blocks.edges.speech.engine import Engine, Tools
-from omnihuman_blocks.errors import InvalidRow
 
 T = TypeVar("T")
-MUTE = (
-    "There is text and no audio, and nothing here speaks text. Install the embedded voice with "
-    "pip install 'prefect-omnihuman[speech]', name a speech server with --speech openai:URL, or "
-    "record it and give the recording's address in `audio_uri`."
-)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Speech:
     """How text is spoken here: who, with which voices and pronunciations."""
 
-    engine: Engine | None
-    """None: nobody speaks, and every text is told so."""
+    engine: Engine
     voices: Voices = field(default=NO_VOICES)
     lexicon: Lexicon = field(default=NO_LEXICON)
 
@@ -39,15 +32,13 @@ class Speech:
     def settings(self) -> Json:
         """All that could make a text sound differently; what remembers rows must look at it."""
         return {
-            "engine": None if self.engine is None else self.engine.settings,
+            "engine": self.engine.settings,
             "voices": self.voices.as_json(),
             "lexicon": self.lexicon.digest,
         }
 
     def recipe(self, *, text: str, locale: str, voice: str | None = None) -> Recipe:
         """All that shapes how a text sounds. `InvalidRow` names the cell to mend, and how."""
-        if self.engine is None:
-            raise InvalidRow(MUTE, "text")
         text = tidy(text)
         used = self.lexicon.used(text, locale)
         said = say(text, used)
@@ -73,7 +64,7 @@ class Speaker:
         self._folder = folder
         self._tools = tools
         self._begun: dict[str, asyncio.Task[Spoken]] = {}
-        self._slots = asyncio.Semaphore(speech.engine.at_once if speech.engine else 1)
+        self._slots = asyncio.Semaphore(speech.engine.at_once)
 
     def recipe(self, *, text: str, locale: str, voice: str | None = None) -> Recipe:
         """All that shapes how a text sounds. `InvalidRow` where it cannot be spoken properly."""
@@ -99,14 +90,12 @@ class Speaker:
             task.exception()  # looked at, also where everybody who waited has gone
 
     async def _speak(self, recipe: Recipe) -> Spoken:
-        engine = self._speech.engine
-        if engine is None:
-            raise InvalidRow(MUTE, "text")
         async with self._slots:
             kept = await self._in_pool(keeping.find, self._folder, recipe)
             if kept is not None:
                 return kept
-            sound = await engine.say(recipe, say(recipe.text, recipe.lexicon), self._tools)
+            said = say(recipe.text, recipe.lexicon)
+            sound = await self._speech.engine.say(recipe, said, self._tools)
             return await self._in_pool(keeping.keep, self._folder, recipe, sound)
 
     async def _in_pool(self, work: Callable[..., T], *arguments: object) -> T:
