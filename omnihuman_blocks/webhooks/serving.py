@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import socket
 from collections.abc import Iterator
+from typing import Any
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from omnihuman_blocks.errors import CannotStart
 from omnihuman_blocks.webhooks.app import Webhooks
@@ -34,11 +36,23 @@ class Server(uvicorn.Server):
         yield
 
 
+class QuietProtocol(H11Protocol):
+    """No line per request: the addresses that are asked for hold tokens.
+
+    `access_log=False` alone is undone by whoever configures logging after it, such as Prefect.
+    """
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self.access_log = False
+
+
 def server(app: Webhooks) -> Server:
-    """No line per request: the addresses that are asked for hold tokens."""
+    """Ready to serve, on a socket that was bound before."""
     return Server(
         uvicorn.Config(
             app,
+            http=QuietProtocol,
             log_config=None,
             access_log=False,
             proxy_headers=False,
