@@ -209,6 +209,7 @@ async def _walked(
         bound=upper_bound(price, job.audio.seconds or Decimal(0)),
         again=again,
     )
+    house.desk(job.provider).gate.reopen()
     ending = await walk(house, errand, until=until)
     state = await house.book(house.ledger.state, job.key)
     enough = (frozenset(until) & HAS_TICKET | {Stage.DONE}) - {Stage.SPOILED}
