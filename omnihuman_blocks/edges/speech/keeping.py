@@ -20,13 +20,14 @@ from omnihuman_blocks.edges.sound import listen
 from omnihuman_blocks.edges.speech.engine import Sound
 
 SPEECH = "speech"
+PREFIX = "speech:"
 FORMATS = ("wav", "mp3")
 
 
 def find(folder: ResultsFolder, recipe: Recipe) -> Spoken | None:
     """What was kept of a recipe, as it lies there now."""
     for format_ in FORMATS:
-        name = _name(recipe, format_)
+        name = _name(recipe.identity, format_)
         try:
             content = folder.read(name)
             seconds = listen(content).seconds
@@ -42,13 +43,13 @@ def find(folder: ResultsFolder, recipe: Recipe) -> Spoken | None:
             seconds=seconds,
             source=recipe.identity,
         )
-        return Spoken(media=media, words=_words(folder, recipe, digest))
+        return Spoken(media=media, words=words_of(folder, recipe.identity, digest))
     return None
 
 
 def keep(folder: ResultsFolder, recipe: Recipe, sound: Sound) -> Spoken:
     """Keeps a sound, unless somebody else was quicker: then theirs is the medium."""
-    name = _name(recipe, sound.format)
+    name = _name(recipe.identity, sound.format)
     words = {
         "recipe": recipe.identity,
         "sha256": hashlib.sha256(sound.content).hexdigest(),
@@ -57,7 +58,7 @@ def keep(folder: ResultsFolder, recipe: Recipe, sound: Sound) -> Spoken:
     }
     written = json.dumps(words, ensure_ascii=False, indent=1).encode()
     # The words first: where the audio lies, its words lie too.
-    folder.replace(_name(recipe, "json"), lambda file: _write(file, written))
+    folder.replace(_name(recipe.identity, "json"), lambda file: _write(file, written))
     with suppress(FileExistsError):
         folder.create(name, lambda file: _write(file, sound.content))
     kept = find(folder, recipe)
@@ -68,10 +69,12 @@ def keep(folder: ResultsFolder, recipe: Recipe, sound: Sound) -> Spoken:
     return kept
 
 
-def _words(folder: ResultsFolder, recipe: Recipe, digest: str) -> tuple[Word, ...]:
-    """The times of the words, where they are those of this very file."""
+def words_of(folder: ResultsFolder, identity: str, digest: str) -> tuple[Word, ...]:
+    """The times of the words of a recipe, where they are those of this very file."""
+    if not identity.startswith(PREFIX):
+        return ()
     try:
-        read = json.loads(folder.read(_name(recipe, "json")))
+        read = json.loads(folder.read(_name(identity, "json")))
         if read["sha256"] != digest:
             return ()
         return tuple(
@@ -82,8 +85,8 @@ def _words(folder: ResultsFolder, recipe: Recipe, digest: str) -> tuple[Word, ..
         return ()
 
 
-def _name(recipe: Recipe, suffix: str) -> str:
-    return f"{SPEECH}/{recipe.identity.removeprefix('speech:')[:32]}.{suffix}"
+def _name(identity: str, suffix: str) -> str:
+    return f"{SPEECH}/{identity.removeprefix(PREFIX)[:32]}.{suffix}"
 
 
 def _uri(folder: ResultsFolder, name: str) -> str:
