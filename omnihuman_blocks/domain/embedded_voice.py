@@ -8,6 +8,7 @@ can speak stands here, as it was found by listening to the phonemes of release 1
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -134,15 +135,26 @@ def timed_words(
             found[-1].end, found[-1].last = max(end, found[-1].end), None
         else:
             found.append(_Found(start=start, end=end, first=one.sample))
+    nexts = [*(word.start for word in found[1:]), len(text)]
     return tuple(
         Word(
-            text=text[word.start : word.end],
+            text=_whole(text, word, following),
             start_seconds=_seconds(word.first, rate),
             end_seconds=_seconds(samples if word.last is None else word.last, rate),
         )
-        for word in found
+        for word, following in zip(found, nexts, strict=False)  # none at all where it is silent
         if text[word.start : word.end].strip()
     )
+
+
+def _whole(text: str, word: _Found, following: int) -> str:
+    """With what belongs to it and is not told: `Bem` begins `Bem-vindos`; without stops."""
+    rest = re.split(r"\s", text[word.end : following], maxsplit=1)[0]
+    told = (text[word.start : word.end] + rest).strip()
+    end = max(
+        (at for at, c in enumerate(told, 1) if unicodedata.category(c)[0] not in "PZ"), default=0
+    )
+    return told[:end] or told
 
 
 @dataclass(kw_only=True)

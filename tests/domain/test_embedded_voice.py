@@ -1,5 +1,7 @@
 """What the embedded voice says it can do, before anybody asks it."""
 
+# ruff: noqa: RUF001 - letters of other languages
+
 from __future__ import annotations
 
 from decimal import Decimal
@@ -127,6 +129,14 @@ def test_words_follow_each_other() -> None:
         ("two", Decimal(1), Decimal(2)),
         ("Three", Decimal("2.5"), Decimal(4)),
     ]
+
+
+def test_a_word_is_told_whole_and_without_its_stops() -> None:
+    """The engine tells of the first piece of a compound, and counts commas with numbers."""
+    text = "Bem-vindos, 25, है। 你好，世 …"
+    events = heard((0, 3, 0), (12, 15, 10), (16, 18, 20), (20, 21, 30), (23, 24, 40), (25, 26, 50))
+    words = timed_words(events, say(text, ()), text, rate=1, samples=60)
+    assert [word.text for word in words] == ["Bem-vindos", "25", "है", "你好", "世", "…"]
 
 
 def test_several_sounds_of_one_word_are_one_word() -> None:
