@@ -143,8 +143,7 @@ def _worth_saying(slices: Sequence[str]) -> Iterator[str]:
         if pending is not None:
             yield pending
         pending, waiting = waiting + one, ""
-    if pending is not None or waiting:
-        yield (pending or "") + waiting
+    yield (pending or "") + waiting
 
 
 # --- where a text can be divided ----------------------------------------------------------------
