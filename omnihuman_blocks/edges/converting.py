@@ -71,13 +71,15 @@ def _samples(content: bytes, rates: tuple[int, ...] = ()) -> Iterator[av.AudioFr
 
 
 def _as_wav(content: bytes) -> bytes:
+    frames = list(_samples(content))
+    if not frames:
+        raise ValueError("it cannot be converted (it has no sound)")
     file = io.BytesIO()
     with wave.open(file, "wb") as out:
-        for number, frame in enumerate(_samples(content)):
-            if number == 0:
-                out.setnchannels(frame.layout.nb_channels)
-                out.setsampwidth(2)
-                out.setframerate(frame.sample_rate)
+        out.setnchannels(frames[0].layout.nb_channels)
+        out.setsampwidth(2)
+        out.setframerate(frames[0].sample_rate)
+        for frame in frames:
             out.writeframes(np.ascontiguousarray(frame.to_ndarray()).tobytes())
     return file.getvalue()
 
@@ -109,7 +111,7 @@ def _picture(content: bytes, kind: MediaKind, wanted: Conversion) -> bytes:
         if wanted.sides is not None:
             image = _scaled(image, wanted.sides, kind)
     if wanted.format == "png":
-        return _fitting(_encoded(image, profile, format="png"), wanted)
+        return _fitting(_encoded(image, profile, format="png", optimize=True), wanted)
     return _as_jpeg(image, profile if image.mode == "RGB" else None, wanted)
 
 
@@ -147,7 +149,7 @@ def _as_jpeg(image: Image.Image, profile: bytes | None, wanted: Conversion) -> b
 
 def _encoded(image: Image.Image, profile: bytes | None, **how: Any) -> bytes:
     file = io.BytesIO()
-    image.save(file, optimize=True, icc_profile=profile, **how)
+    image.save(file, icc_profile=profile, **how)
     return file.getvalue()
 
 

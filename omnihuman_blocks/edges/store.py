@@ -42,7 +42,7 @@ TYPE_WORDS = {
     "gcs": "content_type",
 }
 """How each store calls the media type of an object."""
-_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#@][^?#@]*)")
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#@][^?#@]*|file:///[^?#@]+")
 _OF_A_SESSION = {"x-amz-security-token"}
 """Signed by credentials that end by themselves, perhaps before the address does."""
 
