@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from omnihuman_blocks.catalogue.joining import Joining, join_rows, joined_clips
 from omnihuman_blocks.catalogue.outcomes import read_outcomes, with_endings, with_flow_runs
 from omnihuman_blocks.catalogue.preparing import Prepared
+from omnihuman_blocks.catalogue.publishing import publish
 from omnihuman_blocks.domain.catalogue import row_state
 from omnihuman_blocks.domain.checks import understand_checks
 from omnihuman_blocks.domain.job import JobKey
@@ -121,16 +122,20 @@ def conclude(
     began_at: datetime,
     flow_run_id: str | None = None,
     unjoined: Mapping[str, BadDelivery] | None = None,
+    publishing: bool = True,
 ) -> Conclusion:
     """Writes catalogue, history and gallery from the plan and the ledger as it is now.
 
-    `unjoined`: why the parts of rows did not become one video, by clip key.
+    `unjoined`: why the parts of rows did not become one video, by clip key. `publishing`: whether
+    there is time to make captions and posters; what is not made now is made the next time.
     """
     ended = list(endings)
     known = with_flow_runs(read_outcomes(ledger, prepared.keys), prepared.flow_runs)
     outcomes = with_endings(known, ended, flow_run_id)
     clips: dict[str, Joined] = dict(unjoined or {})
     clips.update(joined_clips(prepared.folder, ledger, prepared.plan))
+    soft = prepared.order.soft_captions
+    rows = prepared.plan.rows if publishing else ()
     dataset.write_catalogue(
         prepared.folder,
         prepared.plan,
@@ -138,6 +143,7 @@ def conclude(
         prepared.tables,
         prepared.recognised,
         clips=clips,
+        published=publish(prepared.folder, rows, outcomes, clips, soft=soft),
     )
     dataset.write_history(
         prepared.folder,

@@ -132,9 +132,11 @@ def _walked(order: Order, *, buying: bool) -> tuple[Prepared, Conclusion]:
     prepared = _prepared(order, setting)
     endings: list[Ending] = []
     unjoined: dict[str, BadDelivery] = {}
+    is_home = False
     try:
         _walk(prepared, setting, endings, buying=buying)
         unjoined.update(_join(prepared))
+        is_home = True
     finally:
         # Also where somebody stopped it: the catalogue tells what stands in the ledger now.
         with open_ledger(order) as ledger:
@@ -145,6 +147,7 @@ def _walked(order: Order, *, buying: bool) -> tuple[Prepared, Conclusion]:
                 began_at=began_at,
                 flow_run_id=flow_run.id,
                 unjoined=unjoined,
+                publishing=is_home,
             )
     told_in_vain(partial(tell_end, conclusion, order, walked=bool(endings)))
     return prepared, conclusion

@@ -19,6 +19,7 @@ import pyarrow as pa
 from omnihuman_blocks.catalogue.joining import joined_clips
 from omnihuman_blocks.catalogue.loading import load_block, load_speech_block
 from omnihuman_blocks.catalogue.outcomes import read_outcomes, with_flow_runs
+from omnihuman_blocks.catalogue.publishing import published_names
 from omnihuman_blocks.catalogue.voicing import NOTHING_SPOKEN, Spoken, voice_rows
 from omnihuman_blocks.domain import planning
 from omnihuman_blocks.domain.catalogue import catalogue_lines
@@ -233,7 +234,7 @@ def prepare(order: Order, shop: Shop, ledger: Ledger, *, buying: bool) -> Prepar
     on_the_web = media_on_the_web(tables)
     if on_the_web:
         run_to_end(partial(_look_at_web, on_the_web, on_offer, memory))
-    recognised = _recognise(folder, tables, memory, settings)
+    recognised = _recognise(folder, tables, memory, settings, soft=order.soft_captions)
     entries = list(tables.entries(recognised.fresh))
     media = run_to_end(partial(_examine, entries, on_offer, memory))
     memory.flush()
@@ -299,10 +300,13 @@ def _read(order: Order, shop: Shop, invocation: Invocation) -> Tables:
 
 
 def _recognise(
-    folder: ResultsFolder, tables: Tables, memory: LedgerMemory, settings: Json
+    folder: ResultsFolder, tables: Tables, memory: LedgerMemory, settings: Json, *, soft: bool
 ) -> Recognised:
+    """Where captions and posters are not made, nobody asks for them."""
     videos = [f"{VIDEOS}/{name}" for name in folder.names(VIDEOS)]
-    return recognise(folder, _prints(tables, memory, settings), videos=videos)
+    shown = published_names(folder) if folder.is_local else None
+    prints = _prints(tables, memory, settings)
+    return recognise(folder, prints, videos=videos, shown=shown, soft=soft)
 
 
 def _settings(tables: Tables, on_offer: Mapping[str, Offer], speech: Speech, order: Order) -> Json:

@@ -114,7 +114,7 @@ def catalogue_line(
     state = row_state(row, outcomes, clip)
     last = _outcome(row.parts[-1], outcomes) if row.parts else UNTOUCHED
     error_class, error_message = _error(row, state, outcomes, clip)
-    video = _clip(row, outcomes, clip) if state is RowState.DONE else None
+    video = clip_of(row, outcomes, clip)
     charge = _charge(row, outcomes)
     line = CatalogueLine(
         row_id=row.row_id,
@@ -166,6 +166,16 @@ def _with_video(line: CatalogueLine, video: Clip, published: Published) -> Catal
 
 def _outcome(part: Part, outcomes: Mapping[JobKey, JobOutcome]) -> JobOutcome:
     return outcomes.get(part.job.key, UNTOUCHED)
+
+
+def clip_of(
+    row: PlannedRow, outcomes: Mapping[JobKey, JobOutcome], joined: Joined | None = None
+) -> Clip | None:
+    """The row's video; None where the row is not done."""
+    if row_state(row, outcomes, joined) is not RowState.DONE:
+        return None
+    clip = _clip(row, outcomes, joined)
+    return clip if isinstance(clip, Clip) else None
 
 
 def _clip(

@@ -78,7 +78,7 @@ def grid(frame: av.VideoFrame) -> Grid:
     """The brightness of a picture, square by square."""
     plain = frame if frame.format.name in PLAIN else frame.reformat(format="gray")
     plane = plain.planes[0]
-    pixels = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+    pixels = np.frombuffer(bytes(plane), np.uint8).reshape(-1, plane.line_size)
     pixels = pixels[: plain.height, : plain.width]
     down, across = (max(1, length // (SIDE * POINTS)) for length in pixels.shape)
     points = pixels[::down, ::across]

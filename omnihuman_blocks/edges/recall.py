@@ -31,6 +31,7 @@ from omnihuman_blocks.errors import CannotStart
 CATALOGUE_FILE = "catalogue.parquet"
 PLAN_FILE = "plan.parquet"
 PARTS_KEY = "parts.list.element.job_key"
+SHOWN = ("poster_uri", "captions_srt_uri", "captions_vtt_uri", "captioned_uri")
 
 Results: TypeAlias = "str | os.PathLike[str] | ResultsFolder"
 
@@ -55,13 +56,20 @@ class Recognised:
 
 
 def recognise(
-    folder: ResultsFolder, prints: pa.Array, *, videos: Collection[str] | None = None
+    folder: ResultsFolder,
+    prints: pa.Array,
+    *,
+    videos: Collection[str] | None = None,
+    shown: Collection[str] | None = None,
+    soft: bool = False,
 ) -> Recognised:
     """What need not be planned again: lines that both files know and the catalogue calls done.
 
     `videos` are the addresses of those that are there; a line whose video has gone is not done.
+    Neither is one whose poster or captions are not among `shown`. `soft`: videos with captions
+    inside are wanted, too.
     """
-    names = [FINGERPRINT, "state", "reused", "video_uri"]
+    names = [FINGERPRINT, "state", "reused", "video_uri", *SHOWN]
     catalogue = read_known(folder, CATALOGUE_FILE, CATALOGUE, names)
     plan = read_known(folder, PLAN_FILE, PLAN, [FINGERPRINT])
     if catalogue is None or plan is None:
@@ -70,6 +78,8 @@ def recognise(
     if videos is not None:
         there = pa.array(videos, pa.string())
         done = pc.and_(done, pc.is_in(catalogue["video_uri"], value_set=there))
+    if shown is not None:
+        done = pc.and_(done, _are_shown(catalogue, pa.array(shown, pa.string()), soft=soft))
     catalogue = catalogue.filter(done)
     known = pc.and_(
         _is_in(prints, catalogue[FINGERPRINT]),
@@ -78,6 +88,19 @@ def recognise(
     if pc.any(catalogue["reused"]).as_py():
         known = pc.and_not(known, _is_in(prints, _unpaid(folder, prints.filter(known))))
     return Recognised(prints=prints, kept=np.asarray(known))
+
+
+def _are_shown(catalogue: pa.Table, there: pa.Array, *, soft: bool) -> pa.ChunkedArray:
+    """Whether a line's poster is there, and each of its captions."""
+    found = pc.is_in(catalogue["poster_uri"], value_set=there)
+    for name in SHOWN[1:]:
+        column = catalogue[name]
+        found = pc.and_(found, pc.or_(pc.is_null(column), pc.is_in(column, value_set=there)))
+    if soft:
+        can_hold = pc.match_substring_regex(catalogue["video_uri"], r"\.(mp4|mov)$")
+        wanted = pc.and_(can_hold, pc.is_valid(catalogue["captions_vtt_uri"]))
+        found = pc.and_not(found, pc.and_(wanted, pc.is_null(catalogue["captioned_uri"])))
+    return found
 
 
 def _is_in(prints: pa.Array, some: pa.ChunkedArray) -> pa.Array:
