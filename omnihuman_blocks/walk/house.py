@@ -63,8 +63,8 @@ class Desk:
 
     def limits_of(self, job: Job) -> Limits:
         """What the job's model takes under the job's options."""
-        models = self.seller.room.MODELS.values()
-        return next(model for model in models if model.id == job.model).limits(job.options)
+        models = {model.id: model for model in self.seller.room.MODELS.values()}
+        return models[job.model].limits(job.options)
 
 
 @dataclass(kw_only=True)

@@ -21,6 +21,7 @@ import pytest
 from omnihuman_blocks.catalogue.concluding import Conclusion, conclude, write_beginning
 from omnihuman_blocks.catalogue.preparing import Prepared, open_ledger, order_of, prepare
 from omnihuman_blocks.sandbox.server import Sandbox
+from omnihuman_blocks.sandbox.settings import Vendor
 from omnihuman_blocks.walk.opening import Setting, open_house
 from omnihuman_blocks.walk.order import Order, open_shop
 from omnihuman_blocks.walk.walker import Ending, walk
@@ -31,7 +32,7 @@ Bucket = Any
 
 VOICES = [("wav", "pcm_s16le"), ("flac", "flac"), ("mp3", "libmp3lame"), ("ogg", "libopus")]
 FACES = {"mira": "png", "jon": "tiff", "ada": "jpeg"}
-UPLOADS = {"runware": 1, "fal": 2, "pixazo": 0, "aimlapi": 0}
+UPLOADS: dict[Vendor, int] = {"runware": 1, "fal": 2, "pixazo": 0, "aimlapi": 0}
 """Requests that the sandbox counts as an upload of one medium; fal gives out a token first."""
 SMALL = {"fal": {"resolution": "720p"}, "pixazo": {"resolution": "480p"}}
 
