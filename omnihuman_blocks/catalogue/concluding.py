@@ -40,6 +40,7 @@ GALLERY_ROWS = 2_000
 GALLERY_COLUMNS = [
     *("row_id", "script_id", "locale", "avatar_id", "provider", "state", "video_uri"),
     *("video_seconds", "cost_usd", "cost_basis", "error_class", "error_message"),
+    *("poster_uri", "captions_vtt_uri", "checks"),
 ]
 FAILURE_COLUMNS = ["script_id", "locale", "avatar_id", "state", "error_class", "error_message"]
 FAILURES_SHOWN = 1_000

@@ -1,12 +1,14 @@
 """Catalogue lines in, `index.html` out: every row's video beside its words, state and cost.
 
-One file without scripts from elsewhere: it opens from a folder, a bucket or an e-mail. Whatever
+One file without scripts from elsewhere: it opens from a folder, a bucket or an e-mail. Captions
+are written into it, because browsers load none from a folder on a disk. Whatever
 stands in the tables is text here, never markup; addresses that are not files of the results folder
 or plain web addresses are not linked.
 """
 
 from __future__ import annotations
 
+import base64
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,6 +23,18 @@ Line = Mapping[str, object]
 
 STATES = ("done", "pending", "in_doubt", "blocked", "failed", "rejected")
 
+FIGURES = {
+    "likeness": "likeness {:.2f}",
+    "loudness_lufs": "{:.1f} LUFS",
+    "black_seconds": "black {:.1f} s",
+    "frozen_seconds": "still {:.1f} s",
+    "silent_seconds": "silent {:.1f} s",
+    "strange_seconds": "another sound {:.1f} s",
+}
+USUAL = ("likeness", "loudness_lufs")
+"""Told of every video; the others where there is something to tell."""
+WORTH_TELLING = 0.5
+
 PAGE = Template(files(__package__).joinpath("gallery.html").read_text(encoding="utf-8"))
 
 
@@ -33,7 +47,7 @@ def write_gallery(
         title=escape(title),
         summary=escape(_summary(lines, counts)),
         filters="".join(_filter(state, counts[state]) for state in STATES if counts[state]),
-        cards="\n".join(_card(line, words.get(str(line["row_id"]), "")) for line in lines),
+        cards="\n".join(_card(folder, line, words.get(str(line["row_id"]), "")) for line in lines),
     )
     target = folder / "index.html"
     unfinished = folder / ".index.html.part"
@@ -63,24 +77,64 @@ def _spoken(state: str) -> str:
     return state.replace("_", " ")
 
 
-def _card(line: Line, words: str) -> str:
+def _card(folder: Path, line: Line, words: str) -> str:
     state = str(line["state"])
     name = escape(str(line["script_id"]))
     locale = escape(str(line["locale"]), quote=True)
     return (
-        f'<article data-state="{escape(state)}">{_screen(line)}<div class="text">'
+        f'<article data-state="{escape(state)}">{_screen(folder, line)}<div class="text">'
         f'<div class="head"><b dir="auto">{name}</b>'
         f'<span class="state {escape(state)}">{escape(_spoken(state))}</span></div>'
         f'<p class="words" dir="auto" lang="{locale}">{escape(words)}</p>'
-        f'<div class="facts">{escape(_facts(line))}</div>{_why(line)}</div></article>'
+        f'<div class="facts">{escape(_facts(line))}</div>{_checks(line)}{_why(line)}'
+        "</div></article>"
     )
 
 
-def _screen(line: Line) -> str:
+def _screen(folder: Path, line: Line) -> str:
     address = _address(line.get("video_uri"))
     if address is None or line["state"] != "done":
         return '<div class="none">no video</div>'
-    return f'<video controls preload="metadata" src="{escape(address)}#t=0.1"></video>'
+    poster = _address(line.get("poster_uri"))
+    if poster is None:
+        shown = f'preload="metadata" src="{escape(address)}#t=0.1"'
+    else:
+        shown = f'preload="none" poster="{escape(poster)}" src="{escape(address)}"'
+    return f"<video controls {shown}>{_track(folder, line)}</video>"
+
+
+def _track(folder: Path, line: Line) -> str:
+    """The captions, in the page itself."""
+    uri = line.get("captions_vtt_uri")
+    if not isinstance(uri, str) or _address(uri) is None:
+        return ""
+    try:
+        captions = (folder / uri).read_bytes()
+    except OSError:
+        return ""
+    if not captions.startswith(b"WEBVTT"):
+        return ""
+    content = base64.b64encode(captions).decode()
+    locale = escape(str(line["locale"]), quote=True)
+    return (
+        f'<track kind="captions" srclang="{locale}" label="{locale}" default '
+        f'src="data:text/vtt;base64,{content}">'
+    )
+
+
+def _checks(line: Line) -> str:
+    """What the checks saw, in a line."""
+    seen = line.get("checks")
+    if not isinstance(seen, Mapping):
+        return ""
+    told = [f"checks: {seen['verdict']}"]
+    told += [
+        sentence.format(number)
+        for name, sentence in FIGURES.items()
+        if isinstance(number := seen.get(name), (int, float))
+        and (name in USUAL or number >= WORTH_TELLING)
+    ]
+    return f'<div class="facts">{escape(" · ".join(told))}</div>'
 
 
 def _address(uri: object) -> str | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import re
 from decimal import Decimal
 from html.parser import HTMLParser
 from pathlib import Path
@@ -89,6 +91,38 @@ def test_an_address_that_leads_elsewhere_is_not_linked(tmp_path: Path, uri: str 
     page = page_of(tmp_path, line(video_uri=uri))
     assert page.sources == []
     assert "no video" in page.text
+
+
+def test_a_video_is_shown_with_its_poster_its_captions_and_its_checks(tmp_path: Path) -> None:
+    """Captions are in the page itself: from a folder on a disk browsers load none."""
+    (tmp_path / "captions").mkdir()
+    captions = "WEBVTT\n\n00:00.000 --> 00:01.000\n\u200fשלום <3\n"
+    (tmp_path / "captions" / "abc.vtt").write_text(captions, encoding="utf-8")
+    shown = line(
+        poster_uri="posters/abc.jpg",
+        captions_vtt_uri="captions/abc.vtt",
+        checks={"verdict": "good", "likeness": 0.987, "black_seconds": 0.1, "frozen_seconds": 0.8},
+    )
+    page = page_of(tmp_path, shown)
+    video, track = page.sources
+    assert video == "videos/abc.mp4"
+    content = track.removeprefix("data:text/vtt;base64,")
+    assert base64.b64decode(content).decode() == captions
+    assert "checks: good · likeness 0.99 · still 0.8 s" in page.text
+    written = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert 'poster="posters/abc.jpg"' in written
+    assert re.search(r"media-src[^;]*data:", written)
+
+
+@pytest.mark.parametrize("uri", ["../secret.vtt", "captions/none.vtt", "captions/page.vtt", "/x"])
+def test_captions_that_are_none_are_left_out(tmp_path: Path, uri: str) -> None:
+    """A catalogue may come from anywhere: no other file gets into the page."""
+    (tmp_path / "page" / "captions").mkdir(parents=True)
+    (tmp_path / "secret.vtt").write_text("WEBVTT")
+    (tmp_path / "page" / "captions" / "page.vtt").write_text("<html>")
+    assert page_of(tmp_path / "page", line(captions_vtt_uri=uri)).sources == [
+        "videos/abc.mp4#t=0.1"
+    ]
 
 
 def test_a_row_without_a_video_says_why(tmp_path: Path) -> None:
