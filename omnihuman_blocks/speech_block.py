@@ -39,6 +39,7 @@ class OmniHumanSpeech(Block):
             api_key="sk-...",
             voices={"default": {"en": "alloy", "pt-BR": "nova", "*": "sage"}},
         ).save("BLOCK_NAME")
+        speech = OmniHumanSpeech.load("BLOCK_NAME")
         ```
     """
 
