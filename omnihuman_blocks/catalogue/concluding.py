@@ -21,7 +21,13 @@ from omnihuman_blocks.domain.catalogue import row_state
 from omnihuman_blocks.domain.checks import understand_checks
 from omnihuman_blocks.domain.job import JobKey
 from omnihuman_blocks.domain.outcome import JobOutcome, Joined, RowState
-from omnihuman_blocks.domain.summary import Summary, charged, count_rows, exit_code
+from omnihuman_blocks.domain.summary import (
+    Summary,
+    charged,
+    count_rows,
+    exit_code,
+    rejection_lines,
+)
 from omnihuman_blocks.domain.wire import Record
 from omnihuman_blocks.edges import dataset
 from omnihuman_blocks.edges.gallery import write_gallery
@@ -46,6 +52,7 @@ FAILURE_COLUMNS = ["script_id", "locale", "avatar_id", "state", "error_class", "
 FAILURES_SHOWN = 1_000
 REASON_COLUMNS = ["state", "error_class", "error_message"]
 REASONS_SHOWN = 5
+REJECTIONS_SHOWN = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +65,8 @@ class Conclusion:
     """Rows that are not done, for a table that people read."""
     reasons: Sequence[Mapping[str, object]]
     """Why rows are not done, the most frequent first, with the number of rows."""
+    rejections: Sequence[str] = ()
+    """The cells to mend, in the order of the tables; the first of them where they are many."""
 
     def told(self) -> Record:
         """All that whoever asked for it is told."""
@@ -65,6 +74,7 @@ class Conclusion:
             **self.summary.as_json(),
             "unknown_costs": sum(tally.unknown_costs for tally in self.summary.tallies),
             "reasons": [cast("Record", dict(reason)) for reason in self.reasons],
+            "rejections": [*self.rejections],
             "exit_code": self.exit_code,
         }
 
@@ -162,6 +172,7 @@ def conclude(
         exit_code=exit_code(summary.rows),
         failures=_failures(prepared.folder),
         reasons=read_reasons(prepared.folder),
+        rejections=rejection_lines(prepared.plan, most=REJECTIONS_SHOWN),
     )
 
 

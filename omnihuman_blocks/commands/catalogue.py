@@ -33,6 +33,7 @@ from omnihuman_blocks.commands.words import (
     speech_from,
     store_from,
 )
+from omnihuman_blocks.domain.outcome import RowState
 from omnihuman_blocks.domain.summary import (
     EXIT_CANNOT_START,
     EXIT_IN_DOUBT,
@@ -208,8 +209,11 @@ def print_end(told: dict[str, Any], code: int) -> None:
     )
     if told["unknown_costs"]:
         print(f"Rows of which no vendor has told the cost yet: {told['unknown_costs']}.")
+    for line in told["rejections"]:
+        print(f"  rejected: {line}")
     for reason in told["reasons"]:
-        print_reason(reason)
+        if reason["state"] != RowState.REJECTED.value:
+            print_reason(reason)
     if code in WAYS_ON:
         print(WAYS_ON[code].format(results=told["results"]))
     if code == EXIT_ROWS_FAILED:

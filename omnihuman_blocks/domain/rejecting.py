@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from omnihuman_blocks.domain.job import MediaKind
 from omnihuman_blocks.domain.limits import COLUMNS
 from omnihuman_blocks.domain.row import AVATARS, OPTIONS, SCRIPTS, Rejection, Row
 from omnihuman_blocks.errors import InvalidRow
 
+TABLES = (SCRIPTS, AVATARS, OPTIONS)
 OF_AVATARS = (COLUMNS[MediaKind.IMAGE], COLUMNS[MediaKind.MASK])
 
 
@@ -27,6 +30,31 @@ def rejection(row: Row, problem: InvalidRow) -> Rejection:
         variant=row.variant,
     )
     return replace(bare, remedy=f"Mend {bare.where}, and run it again.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mend:
+    """One problem of one cell, and how many rows of the catalogue wait for it to be mended."""
+
+    rejection: Rejection
+    """As the first of these rows has it."""
+    rows: int
+
+
+def to_mend(rejections: Iterable[Rejection]) -> tuple[Mend, ...]:
+    """Every problem once, in the order of the tables and of their rows."""
+    first: dict[tuple[str, str], Rejection] = {}
+    waiting: Counter[tuple[str, str]] = Counter()
+    for one in rejections:
+        problem = (one.where, one.message)
+        first.setdefault(problem, one)
+        waiting[problem] += 1
+    found = (Mend(rejection=one, rows=waiting[problem]) for problem, one in first.items())
+    return tuple(sorted(found, key=lambda mend: _place(mend.rejection)))
+
+
+def _place(one: Rejection) -> tuple[int, int, str]:
+    return TABLES.index(one.table), one.number or 0, one.column or ""
 
 
 def _table_of(row: Row, column: str | None) -> str:

@@ -14,6 +14,7 @@ from decimal import Decimal
 from omnihuman_blocks.domain.outcome import RowState
 from omnihuman_blocks.domain.planned import Plan, Verdict
 from omnihuman_blocks.domain.pricing import Price
+from omnihuman_blocks.domain.rejecting import to_mend
 from omnihuman_blocks.domain.wire import Record
 
 EXIT_DONE = 0
@@ -207,17 +208,20 @@ def _quote_cells(quote: VendorQuote) -> tuple[str, ...]:
 
 
 def _rejection_lines(plan: Plan, most: int) -> list[str]:
-    """Each cell to mend once, with how many rows wait for it."""
-    waiting = Counter((one.where, one.message) for one in plan.rejections)
+    lines = rejection_lines(plan, most=most)
+    return ["", "Rejected:", *(f"  {line}" for line in lines)] if lines else []
+
+
+def rejection_lines(plan: Plan, *, most: int) -> list[str]:
+    """Each cell to mend once, in the order of the tables, with how many rows wait for it."""
+    mends = to_mend(plan.rejections)
     lines = [
-        f"{where}: {message}" + (f" ({count:,} rows)" if count > 1 else "")
-        for (where, message), count in waiting.items()
+        f"{mend.rejection.where}: {mend.rejection.message}"
+        + (f" ({mend.rows:,} rows)" if mend.rows > 1 else "")
+        for mend in mends[:most]
     ]
-    if not lines:
-        return []
-    left = len(lines) - most
-    more = [f"… and {left:,} more; `plan.parquet` has them all."] if left > 0 else []
-    return ["", "Rejected:", *(f"  {line}" for line in lines[:most]), *(f"  {m}" for m in more)]
+    left = len(mends) - most
+    return [*lines, f"… and {left:,} more; `rejections.parquet` has all."] if left > 0 else lines
 
 
 def _note_lines(plan: Plan) -> list[str]:

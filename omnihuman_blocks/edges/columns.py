@@ -16,7 +16,8 @@ from omnihuman_blocks.domain.checks import NUMBERS as FIGURES
 from omnihuman_blocks.domain.job import Media
 from omnihuman_blocks.domain.planned import Part, PlannedRow
 from omnihuman_blocks.domain.pricing import money
-from omnihuman_blocks.domain.row import AVATARS, SCRIPTS
+from omnihuman_blocks.domain.rejecting import Mend, to_mend
+from omnihuman_blocks.domain.row import AVATARS, SCRIPTS, Rejection
 from omnihuman_blocks.edges.sheets import AVATAR_COLUMNS, ENABLED, SCRIPT_COLUMNS
 from omnihuman_blocks.edges.tables import Tables
 
@@ -174,6 +175,22 @@ OURS = frozenset(
 )
 """Names that a carried column cannot keep, however spelled: to SQL `State` and `state` are one."""
 
+REJECTIONS = pa.schema(
+    [
+        pa.field("table", TEXT, nullable=False),
+        pa.field("row", NUMBER),
+        pa.field("column", TEXT),
+        pa.field("reason", TEXT, nullable=False),
+        pa.field("remedy", TEXT, nullable=False),
+        pa.field("rows", NUMBER, nullable=False),
+        pa.field("script_id", TEXT),
+        pa.field("locale", TEXT),
+        pa.field("avatar_id", TEXT),
+        pa.field("variant", COUNT),
+    ]
+)
+"""Each cell to mend once. `rows` of the catalogue wait for it; the ids are those of the first."""
+
 
 def carried_names(tables: Tables) -> tuple[dict[str, str], dict[str, str]]:
     """What the other columns of both tables are called in the catalogue."""
@@ -202,6 +219,11 @@ def catalogue_table(lines: Iterable[CatalogueLine]) -> pa.Table:
 def plan_table(rows: Iterable[PlannedRow]) -> pa.Table:
     """Planned rows as columns, a batch at a time."""
     return _table((_plan_cells(row) for row in rows), PLAN)
+
+
+def rejections_table(rejections: Iterable[Rejection]) -> pa.Table:
+    """What there is to mend as columns, in the order of the tables."""
+    return _table((_mend_cells(mend) for mend in to_mend(rejections)), REJECTIONS)
 
 
 def _table(lines: Iterable[dict[str, Any]], schema: pa.Schema) -> pa.Table:
@@ -294,6 +316,22 @@ def _plan_cells(line: PlannedRow) -> dict[str, Any]:
             }
             for one in line.rejections
         ],
+    }
+
+
+def _mend_cells(mend: Mend) -> dict[str, Any]:
+    one = mend.rejection
+    return {
+        "table": one.table,
+        "row": one.number,
+        "column": one.column,
+        "reason": one.reason,
+        "remedy": one.remedy,
+        "rows": mend.rows,
+        "script_id": one.script_id,
+        "locale": one.locale,
+        "avatar_id": one.avatar_id,
+        "variant": one.variant,
     }
 
 

@@ -32,6 +32,7 @@ from omnihuman_blocks.edges.columns import (
     carried_names,
     catalogue_table,
     plan_table,
+    rejections_table,
 )
 from omnihuman_blocks.edges.copying import NOWHERE, OldLines, pick, take
 from omnihuman_blocks.edges.fingerprints import KIND
@@ -44,15 +45,23 @@ from omnihuman_blocks.edges.tables import Places, Tables
 from omnihuman_blocks.errors import CannotStart
 
 HISTORY = "history"
+REJECTIONS_FILE = "rejections.parquet"
 FORMAT = {b"omnihuman_format": b"1"}
 BATCH_LINES = 1 << 16
 
 
 def write_plan(folder: ResultsFolder, plan: Plan, tables: Tables, recognised: Recognised) -> None:
-    """`plan.parquet`: every line, with its media, options and rejections."""
+    """`plan.parquet`: every line, with its media, options and rejections.
+
+    `rejections.parquet` beside it has each cell to mend once, and is empty where there is none.
+    """
     fresh = plan_table(plan.rows)
     places = np.array([row.place for row in plan.rows], dtype=np.int64)
     _write(folder, PLAN_FILE, _Lines(PLAN, fresh, places), tables, recognised)
+    rejections = rejections_table(plan.rejections).replace_schema_metadata(FORMAT)
+    folder.replace(
+        REJECTIONS_FILE, lambda file: pq.write_table(rejections, file, compression="zstd")
+    )
 
 
 def write_catalogue(

@@ -298,6 +298,12 @@ def test_rejected_rows_have_lines_with_their_reasons(workshop: Any) -> None:
     assert frame["row_id"].is_unique
     assert (frame["script_id"][2], frame["campaign"][2]) == ("b", "y")
     assert pd.isna(frame["avatars.name"][2])
+    (mend,) = pq.read_table(workshop.folder.path("rejections.parquet")).to_pylist()
+    assert (mend["table"], mend["row"], mend["column"], mend["rows"]) == ("scripts", 2, "locale", 1)
+    assert mend["reason"] in frame["error_message"][2]
+    workshop.scripts["locale"] = ["de-DE", "es", "fr"]
+    workshop.write()
+    assert pq.read_table(workshop.folder.path("rejections.parquet")).num_rows == 0
 
 
 # --- who reads it -----------------------------------------------------------------------------

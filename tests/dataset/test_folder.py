@@ -105,7 +105,8 @@ def test_whoever_is_killed_while_writing_leaves_the_old_file(workshop: Any, tmp_
     killed = subprocess.run([sys.executable, "-c", KILLED, workshop.folder.root], check=False)
     assert killed.returncode == -signal.SIGKILL
     assert read_catalogue(workshop.folder).equals(before)
-    assert workshop.folder.names("") == ["catalogue.parquet", "plan.parquet"]
+    files = ["catalogue.parquet", "plan.parquet", "rejections.parquet"]
+    assert workshop.folder.names("") == files
     workshop.write()
     assert len(read_catalogue(workshop.folder)) == 6
     assert tmp_path.exists()

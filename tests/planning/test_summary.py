@@ -15,6 +15,7 @@ from omnihuman_blocks.domain.lifecycle import Stage
 from omnihuman_blocks.domain.outcome import JobOutcome, RowState
 from omnihuman_blocks.domain.planned import Plan
 from omnihuman_blocks.domain.planning import judge
+from omnihuman_blocks.domain.rejecting import to_mend
 from omnihuman_blocks.domain.row import RejectedRow, Rejection
 from omnihuman_blocks.domain.summary import (
     Summary,
@@ -24,9 +25,11 @@ from omnihuman_blocks.domain.summary import (
     exit_code,
     markdown,
     plan_text,
+    rejection_lines,
     summarise_plan,
     vendor_quotes,
 )
+from omnihuman_blocks.errors import InvalidRow
 
 Make = Callable[..., Any]
 BAD = Rejection(table="scripts", number=4, column="locale", reason="No tag.", remedy="Write one.")
@@ -185,7 +188,29 @@ def test_a_flood_of_rejections_is_cut(make_plan: Make) -> None:
     plan = make_plan(*(RejectedRow(place=i, rejections=(r,)) for i, r in enumerate(rejections)))
     text = plan_text(plan, most_rejections=5)
     assert text.count("No tag.") == 5
-    assert "… and 25 more; `plan.parquet` has them all." in text
+    assert "… and 25 more; `rejections.parquet` has all." in text
+
+
+def test_rejections_are_told_in_the_order_of_the_tables(
+    make_row: Make, make_plan: Make, make_media: Make
+) -> None:
+    """Whoever mends a table goes through it once, whatever the order in which rows met trouble."""
+    lost = InvalidRow("`image_uri` is not there.", "image_uri")
+    media = {(MediaKind.IMAGE, "/media/anna.png"): lost}
+    rows = [
+        make_row(script_id=str(number), script_row=number, wishes={"resolution": wish})
+        for number, wish in ((7, "8K"), (3, "1080p"), (9, "1080p"))
+    ]
+    late = replace(BAD, number=5)
+    plan = make_plan(*rows, RejectedRow(place=9, rejections=(late,)), media=media)
+    mends = to_mend(plan.rejections)
+    found = [(mend.rejection.table, mend.rejection.number, mend.rows) for mend in mends]
+    assert found == [("scripts", 5, 1), ("avatars", 2, 3), ("options", None, 1)]
+    assert [line.partition(":")[0] for line in rejection_lines(plan, most=9)] == [
+        "scripts row 5, column `locale`",
+        "avatars row 2, column `image_uri`",
+        "options, column `resolution`",
+    ]
 
 
 def test_the_markdown_summary_adds_cost_up_by_locale_and_vendor() -> None:
