@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import importlib.metadata
 import os
 import socket
@@ -12,12 +13,17 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 from urllib.parse import urlsplit
 
-from omnihuman_blocks.commands.words import Commands, add_command, print_json
+from omnihuman_blocks.commands.words import Commands, add_command, add_store, print_json
+from omnihuman_blocks.domain.addresses import is_public
+from omnihuman_blocks.edges.http import Http
+from omnihuman_blocks.edges.store import MediaStore, StorePlace
+from omnihuman_blocks.errors import OmniHumanError
 from omnihuman_blocks.providers import PROVIDERS
 from omnihuman_blocks.providers.base import Provider
 from omnihuman_blocks.walk.accounts import has_key
 
 REACH_SECONDS = 3.0
+PROBE_BYTES = 10_000
 KNOWN_TO_BREAK = {
     "fastapi": ((0, 151), "Prefect's server refuses or fails to start on 0.151 and later"),
     "sqlalchemy": ((2, 1), "Prefect's scheduler creates no scheduled runs on 2.1"),
@@ -44,6 +50,7 @@ def add_doctor(commands: Commands) -> None:
         says="look at what is installed, configured and reachable, and say how to mend it",
         example="omnihuman doctor",
     )
+    add_store(words)
     words.add_argument("--json", action="store_true", help="one JSON object on standard output")
     words.set_defaults(run=run_doctor)
 
@@ -51,6 +58,8 @@ def add_doctor(commands: Commands) -> None:
 def run_doctor(arguments: argparse.Namespace) -> int:
     """Looks at everything; 1 where something has to be mended."""
     findings = list(examine(os.environ))
+    if arguments.media_store:
+        findings.append(look_at_store(arguments.media_store, arguments.media_store_public))
     if arguments.json:
         print_json({"findings": [asdict(finding) for finding in findings]})
     else:
@@ -73,6 +82,32 @@ def examine(environment: Mapping[str, str]) -> Iterator[Finding]:
             said="no vendor has a key here. Try it without one: omnihuman demo",
         )
     yield _prefect(environment)
+
+
+def look_at_store(url: str, public: str | None) -> Finding:
+    """Writes something there, and reads it back from the address that a vendor would be given."""
+    try:
+        place = StorePlace(url=url, public=public)
+        store = MediaStore(place)
+        store.check(lambda address: asyncio.run(_read(address)))
+        address = store.address("").address
+    except OmniHumanError as error:
+        return Finding(what="media store", verdict="bad", said=str(error))
+    if is_public(address):
+        said = f"{url} takes media and gives them out"
+        return Finding(what="media store", verdict="good", said=said)
+    host = urlsplit(address).netloc
+    return Finding(
+        what="media store",
+        verdict="note",
+        said=f"{url} takes media and gives them out at {host}, which only a sandbox on this "
+        "network can reach. A vendor needs a public https address",
+    )
+
+
+async def _read(address: str) -> bytes:
+    async with Http() as http:
+        return await http.read(address, local=not is_public(address), most=PROBE_BYTES)
 
 
 def _package(name: str) -> Finding:
