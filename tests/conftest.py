@@ -43,7 +43,13 @@ os.environ |= {
 
 
 @pytest.fixture(scope="session")
-def prefect_server(pytestconfig: pytest.Config) -> Iterator[str]:
+def empty_prefect_database(pytestconfig: pytest.Config) -> Path:
+    """To be copied into the home of a server with settings of its own."""
+    return _empty_database(pytestconfig)
+
+
+@pytest.fixture(scope="session")
+def prefect_server(empty_prefect_database: Path) -> Iterator[str]:
     """The API address of a real Prefect server, which this process and its children then use.
 
     It takes seconds to start. Tests that use it carry `@pytest.mark.xdist_group("prefect")`, or
@@ -53,7 +59,7 @@ def prefect_server(pytestconfig: pytest.Config) -> Iterator[str]:
     from prefect.events.worker import EventsWorker  # noqa: PLC0415
     from prefect.server.api.server import SubprocessASGIServer  # noqa: PLC0415
 
-    shutil.copy(_empty_database(pytestconfig), _home / "prefect.db")
+    shutil.copy(empty_prefect_database, _home / "prefect.db")
     with SubprocessASGIServer() as server:
         os.environ["PREFECT_API_URL"] = server.api_url
         refresh_global_settings_context()

@@ -1,0 +1,180 @@
+"""A night that nobody watches: schedule, workers that die, automations. Typed from the guide."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, TypeAlias
+from uuid import UUID
+
+import pyarrow.parquet as pq
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.events import AutomationCore, EventTrigger, ResourceSpecification
+from prefect.events.actions import DoNothing
+from prefect.flow_engine import run_flow
+from prefect.flows import load_flow_from_entrypoint
+
+from omnihuman_blocks import automations
+from omnihuman_blocks.errors import CannotStart
+
+pytestmark = pytest.mark.xdist_group("commands")
+
+Night: TypeAlias = Any
+"""See `conftest.py`."""
+
+GENERATE, RETRY = "generate-catalogue", "retry-failed"
+ROWS = 6
+AT_ONCE = 2
+"""One at each vendor."""
+SHORTEST_SILENCE = timedelta(seconds=10)
+"""Prefect takes no shorter one."""
+
+
+def states(results: Path) -> dict[str, int]:
+    """How many rows of a catalogue stand where."""
+    column = pq.read_table(results / "catalogue.parquet", columns=["state"])["state"]
+    return {one["values"]: one["counts"] for one in column.value_counts().to_pylist()}
+
+
+def asked_about(night: Night) -> int:
+    """Purchases that somebody waits for."""
+    bought = night.sandbox.counts().purchases
+    return sum(one.requests.get("status", 0) > 0 for one in bought)
+
+
+def questions(night: Night) -> int:
+    bought = night.sandbox.counts().purchases
+    return sum(one.requests.get("status", 0) for one in bought)
+
+
+def next_night(night: Night, *before: dict[str, Any]) -> dict[str, Any]:
+    """A scheduled run, once it asks about what was bought: by it, or by one before it."""
+    asked = questions(night)
+    known = {run["id"] for run in before}
+
+    def running() -> list[dict[str, Any]]:
+        return [one for one in night.server.runs(GENERATE, "Running") if one["id"] not in known]
+
+    with night.server.schedule(GENERATE, max_in_flight=1):
+        run: dict[str, Any] = night.until(running, "a scheduled run")[0]
+    assert run["auto_scheduled"]
+    night.until(lambda: asked_about(night) == AT_ONCE, "a purchase at each vendor, waited for")
+    night.until(lambda: questions(night) > asked + AT_ONCE, "questions of this run")
+    return run
+
+
+def watch_for_silence(seconds: timedelta) -> None:
+    """The automation that catches zombies, with a patience of its own."""
+    with get_client(sync_client=True) as client:
+        generate = client.read_deployment_by_name(f"omnihuman-generate-catalogue/{GENERATE}").id
+        of_it = ResourceSpecification({"prefect.resource.id": [f"prefect.deployment.{generate}"]})
+        automations.install([automations.zombies(of_it, seconds)], client)
+
+
+def test_whatever_dies_the_next_schedule_finishes_the_catalogue(night: Night) -> None:
+    """A worker is killed with its run, another one without; a third run overlaps with the orphan.
+
+    Every row is done, every video was bought once, and the run that died is said to have crashed.
+    """
+    night.lay_tables(range(ROWS))
+    watch_for_silence(SHORTEST_SILENCE)
+    night.hold_the_queues(held=True)
+    worker = night.start_worker()
+    first = next_night(night)
+    for number in [*night.descendants(worker.pid), worker.pid]:
+        night.kill(number)
+
+    worker = night.start_worker()
+    second = next_night(night, first)
+    orphans = night.descendants(worker.pid)
+    night.kill(worker.pid)
+    assert worker.wait() < 0
+
+    crashed = night.until(lambda: night.server.runs(GENERATE, "Crashed"), "the zombie's end")
+    assert first["id"] in {one["id"] for one in crashed}
+    watch_for_silence(automations.SILENT_FOR)
+
+    night.start_worker()
+    third = next_night(night, first, second)
+    assert any(is_alive(number) for number in orphans), "the second run goes on without a worker"
+    night.hold_the_queues(held=False)
+    night.until(
+        lambda: third["id"] in {one["id"] for one in night.server.runs(GENERATE, "Completed")},
+        "the third run's good end",
+    )
+    night.until(lambda: not any(is_alive(number) for number in orphans), "the orphan's end")
+    assert states(night.folder / "results") == {"done": ROWS}
+    counts = night.sandbox.counts()
+    assert counts.accepted() == ROWS
+    assert counts.bought_twice() == ()
+    delivered = night.until(lambda: night.server.events("clip.delivered"), "events")
+    clips = [clip for event in delivered for clip in event["payload"]["clips"]]
+    assert {clip["ticket"] for clip in clips} <= {one.ticket for one in counts.purchases}
+    assert {clip["cost_usd"] for clip in clips} >= {str(counts.purchases[0].charge_usd)}
+
+
+def test_failed_rows_are_retried_once_and_somebody_is_told(
+    night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The catalogue's run starts the retry of its own results; the retry's own failure does not."""
+    for name, value in night.sandbox.environment.items():
+        monkeypatch.setenv(name, value)
+    night.lay_tables([100])
+    content = {"kind": "fails", "failure": "content"}
+    night.sandbox.faults.add({"effect": content})
+    results = str(night.folder / "elsewhere")
+
+    run_here(night, night.server.start(GENERATE, results=results))
+    (retry,) = night.until(lambda: night.server.runs(RETRY, "Scheduled", "Late"), "a retry")
+    assert retry["parameters"]["results"] == results
+    assert retry["parameters"]["budget"] == 25
+
+    run_here(night, retry["id"])
+    letters = night.until(lambda: len(night.mailbox.letters) == 2 and night.mailbox.letters, "mail")
+    assert [letter["subject"].split()[1] for letter in letters] == ["catalogue", "retry"]
+    assert all("ended RowsFailed" in letter["subject"] for letter in letters)
+    assert [one["state_name"] for one in night.server.runs(RETRY)] == ["RowsFailed"]
+    assert night.sandbox.counts().accepted() == 1
+
+
+def run_here(night: Night, flow_run: str) -> None:
+    """What a worker would do, in this process: a start of Python less."""
+    with get_client(sync_client=True) as client:
+        known = client.read_flow_run(UUID(flow_run))
+        entrypoint = client.read_deployment(known.deployment_id).entrypoint
+    run_flow(load_flow_from_entrypoint(f"{night.root}/{entrypoint}"), known, return_type="state")
+
+
+def test_automations_are_installed_once(night: Night) -> None:
+    """Installed again they are the same ones, with what has changed; others are left alone."""
+    deployments = {
+        "generate": f"omnihuman-generate-catalogue/{GENERATE}",
+        "retry": f"omnihuman-retry-failed/{RETRY}",
+    }
+    notify = "custom-webhook/night-watch"
+    first = automations.install_for(**deployments, notify=notify)
+    foreign = AutomationCore(name="somebody's", trigger=EventTrigger(), actions=[DoNothing()])
+    with get_client(sync_client=True) as client:
+        kept = client.create_automation(foreign)
+        assert automations.install_for(**deployments, notify=notify) == first
+        there = client.read_automations()
+        assert {one.id for one in there} == {*first.values(), kept}
+        client.delete_automation(kept)
+    assert first.keys() == {
+        *(automations.RETRY, automations.ZOMBIES),
+        *(automations.NOTIFY_RUNS, automations.NOTIFY_MONEY),
+    }
+    with pytest.raises(CannotStart, match="prefect deployment ls"):
+        automations.install_for(generate="no/such", retry=deployments["retry"])
+    with pytest.raises(CannotStart, match="prefect block ls"):
+        automations.install_for(**deployments, notify="slack-webhook/nobody")
+
+
+def is_alive(number: int) -> bool:
+    try:
+        os.kill(number, 0)
+    except ProcessLookupError:
+        return False
+    return True
