@@ -30,6 +30,7 @@ from omnihuman_blocks.domain.summary import (
 )
 from omnihuman_blocks.domain.wire import Record
 from omnihuman_blocks.edges import dataset
+from omnihuman_blocks.edges.coverage import cover_catalogue, write_coverage
 from omnihuman_blocks.edges.gallery import write_gallery
 from omnihuman_blocks.edges.joining import NONE
 from omnihuman_blocks.edges.kept_cuts import write_cuts
@@ -164,6 +165,9 @@ def conclude(
         ended_at=datetime.now(UTC),
         clips=clips,
     )
+    cells = cover_catalogue(prepared.folder, prepared.tables)
+    if cells is not None:
+        write_coverage(prepared.folder, cells)
     if prepared.folder.is_local:
         show(prepared.folder, prepared.tables)
     summary = _summary(prepared, outcomes, clips, ended)

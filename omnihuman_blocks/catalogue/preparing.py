@@ -34,6 +34,7 @@ from omnihuman_blocks.domain.row import Entry, Row
 from omnihuman_blocks.domain.summary import Summary, summarise_plan
 from omnihuman_blocks.domain.wire import Json
 from omnihuman_blocks.edges import dataset
+from omnihuman_blocks.edges.coverage import cover_plan, write_coverage
 from omnihuman_blocks.edges.fingerprints import fingerprints
 from omnihuman_blocks.edges.http import Http
 from omnihuman_blocks.edges.ledger import Ledger
@@ -281,8 +282,14 @@ def prepare(order: Order, shop: Shop, ledger: Ledger, *, buying: bool) -> Prepar
 
 
 def write_plan(prepared: Prepared) -> None:
-    """`plan.parquet`: the plan in full."""
+    """`plan.parquet`: the plan in full, and `coverage.parquet`: what it would leave open."""
     dataset.write_plan(prepared.folder, prepared.plan, prepared.tables, prepared.recognised)
+    write_coverage(prepared.folder, covered(prepared))
+
+
+def covered(prepared: Prepared) -> pa.Table:
+    """Scripts, locales and avatars as they stand by the tables of now."""
+    return cover_plan(prepared.folder, prepared.plan, prepared.tables, prepared.recognised)
 
 
 def _keys(plan: Plan) -> set[JobKey]:

@@ -10,12 +10,20 @@ from decimal import Decimal
 from typing import Any
 
 from omnihuman_blocks.catalogue.concluding import read_reasons
-from omnihuman_blocks.catalogue.preparing import Prepared, open_ledger, order_of, plan_order
+from omnihuman_blocks.catalogue.preparing import (
+    Prepared,
+    covered,
+    open_ledger,
+    order_of,
+    plan_order,
+)
 from omnihuman_blocks.commands.catalogue import print_reason, why
 from omnihuman_blocks.commands.words import Commands, add_command, add_ledger, print_json
+from omnihuman_blocks.domain.coverage import coverage_json, coverage_text
 from omnihuman_blocks.domain.outcome import RowState
 from omnihuman_blocks.domain.planned import Verdict
 from omnihuman_blocks.domain.summary import EXIT_IN_DOUBT, Summary, exit_code, plan_text
+from omnihuman_blocks.edges.coverage import squares
 from omnihuman_blocks.edges.ledger import Doubt, Ledger
 from omnihuman_blocks.edges.recall import read_blocked
 from omnihuman_blocks.errors import InDoubt
@@ -52,6 +60,7 @@ def run_status(arguments: argparse.Namespace) -> int:
             "reserved_usd": str(totals.reserved_usd),
             "unknown_charges": totals.unknown_charges,
             "in_doubt": [_doubt_record(doubt, ledger) for doubt in doubts],
+            "coverage": coverage_json(squares(covered(prepared))),
         }
     if arguments.json:
         print_json(told)
@@ -73,6 +82,8 @@ def _with_blocked(summary: Summary, prepared: Prepared) -> Summary:
 
 def _print_status(prepared: Prepared, told: dict[str, Any], doubts: Sequence[Doubt]) -> None:
     print(plan_text(prepared.plan))
+    for line in coverage_text(squares(covered(prepared))):
+        print(line)
     print(f"\n{_money_line(told)}")
     failed = [
         f"{row.script_id} {row.locale} {row.avatar_id}: "

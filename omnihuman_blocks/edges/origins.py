@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hashlib
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -70,15 +68,6 @@ def texts_now(tables: Tables, places: Places) -> pa.Array:
 def hashes_now(tables: Tables, places: Places) -> pa.Array:
     """Each line's `source_hash` as it stands in the tables; null where there is none."""
     return _column(tables, SOURCE_HASH, places, ours=False)
-
-
-def moved_on(made_from: pa.StructArray, texts: pa.Array, hashes: pa.Array) -> npt.NDArray[np.bool_]:
-    """Whether a finished video's text or source has changed since. What is new is no change."""
-    changed = np.zeros(len(made_from), dtype=bool)
-    for name, now in (("text_sha256", texts), (SOURCE_HASH, hashes)):
-        differs = pc.not_equal(pc.struct_field(made_from, name), now)
-        changed |= np.asarray(pc.fill_null(differs, fill_value=False))
-    return changed
 
 
 def _column(tables: Tables, name: str, places: Places, *, ours: bool) -> pa.Array:
