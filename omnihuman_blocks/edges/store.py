@@ -126,7 +126,9 @@ class MediaStore:
     def address(self, name: str) -> Staged:
         """Where a vendor finds an object, and for how long."""
         if self.place.public is not None:
-            return Staged(address=f"{self.place.public.rstrip('/')}/{quote(name)}")
+            # It has no end, but the object may: so after a while somebody looks again.
+            address = f"{self.place.public.rstrip('/')}/{quote(name)}"
+            return Staged(address=address, kept_for=SIGNED_FOR)
         seconds = int(SIGNED_FOR.total_seconds())
         path = f"{self._folder}/{name}"
         try:
