@@ -265,6 +265,7 @@ def prepare(order: Order, shop: Shop, ledger: Ledger, *, buying: bool) -> Prepar
         again=again,
         carried=carried_jobs(folder, recognised, keys),
         made_by=read_makers(folder, [row.row_id for row in plan.rows]),
+        before=read_outcomes(ledger, _keys_before(plan)),
     )
     return Prepared(
         order=order,
@@ -294,6 +295,11 @@ def covered(prepared: Prepared) -> pa.Table:
 
 def _keys(plan: Plan) -> set[JobKey]:
     return {part.job.key for row in plan.rows for part in row.parts}
+
+
+def _keys_before(plan: Plan) -> set[JobKey]:
+    """The jobs of texts that were said otherwise."""
+    return {key for row in plan.rows for part in row.parts for key, _ in part.before}
 
 
 def _read(order: Order, shop: Shop, invocation: Invocation) -> Tables:

@@ -270,7 +270,9 @@ class _Voicing:
     async def _say(self, row: Row, text: str) -> Stretch:
         recipe = self._speaker.recipe(text=text, locale=row.locale, voice=row.voice)
         spoken = await self._speaker.speak(recipe)
-        return Stretch(audio=spoken.media, text=recipe.text, words=spoken.words)
+        return Stretch(
+            audio=spoken.media, text=recipe.text, words=spoken.words, before=spoken.before
+        )
 
 
 def _notes(

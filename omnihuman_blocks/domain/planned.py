@@ -38,6 +38,8 @@ class Part:
     verdict: Verdict = Verdict.NEW
     is_first: bool = True
     """No row before this one asks for the same job: its quote and its charge stand here."""
+    before: tuple[tuple[JobKey, str], ...] = ()
+    """The jobs of the same words said otherwise, and what is said otherwise now."""
 
     @property
     def quote(self) -> Decimal | None:

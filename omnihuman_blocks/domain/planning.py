@@ -102,15 +102,17 @@ def judge(
     again: Collection[JobKey] = (),
     carried: Collection[JobKey] = (),
     made_by: Mapping[str, str] | None = None,
+    before: Mapping[JobKey, JobOutcome] | None = None,
 ) -> Plan:
     """The plan beside what the ledger knows.
 
     `again` are failed jobs that this invocation buys once more; `carried` those whose price stands
     in a row that was not looked at; `made_by` names the provider that has already made a row's
-    video, by row id.
+    video, by row id; `before` are the jobs of words that were said otherwise.
     """
-    rows = (_judge(line, known, again, carried) for line in plan.rows)
-    return replace(plan, rows=tuple(_note_maker(line, made_by or {}) for line in rows))
+    judged = (_judge(line, known, again, carried) for line in plan.rows)
+    noted = (_note_maker(line, made_by or {}) for line in judged)
+    return replace(plan, rows=tuple(_note_said_otherwise(line, before or {}) for line in noted))
 
 
 # --- a row's walk up to the till --------------------------------------------------------------
@@ -259,6 +261,15 @@ def _planned(
             start_seconds=stretch.start_seconds,
             seconds=stretch.seconds,
             price=offer.price,
+            before=tuple(
+                (
+                    _job(
+                        row, offer, options, media, replace(stretch.audio, source=it.identity)
+                    ).key,
+                    it.difference,
+                )
+                for it in stretch.before
+            ),
         )
         for stretch in speech.stretches
     )
@@ -346,6 +357,31 @@ def _note_maker(line: PlannedRow, made_by: Mapping[str, str]) -> PlannedRow:
     price = "at a price that is not known" if line.quote is None else f"for ${line.quote:.2f}"
     note = f"{maker} has made this row already; it would be bought again {price}."
     return replace(line, notes=(*line.notes, note))
+
+
+def _note_said_otherwise(line: PlannedRow, before: Mapping[JobKey, JobOutcome]) -> PlannedRow:
+    """A video of the same words is there, and a lexicon, a voice or an engine has changed."""
+    notes = [
+        f"It is said otherwise than in the video of {made.finished_at:%Y-%m-%d}: {difference}. "
+        f"Buying it again costs {_dollars(part.quote)}."
+        for part in line.parts
+        if part.verdict is Verdict.NEW
+        for made, difference in _made_before(part, before)[:1]
+    ]
+    return replace(line, notes=(*line.notes, *dict.fromkeys(notes))) if notes else line
+
+
+def _made_before(part: Part, before: Mapping[JobKey, JobOutcome]) -> list[tuple[JobOutcome, str]]:
+    made = [(before[key], difference) for key, difference in part.before if key in before]
+    return [
+        (outcome, difference)
+        for outcome, difference in made
+        if outcome.state is RowState.DONE and outcome.finished_at is not None
+    ]
+
+
+def _dollars(usd: Decimal | None) -> str:
+    return "a price that is not known" if usd is None else f"${usd:.2f}"
 
 
 # --- rejections -------------------------------------------------------------------------------

@@ -53,9 +53,40 @@ class Word:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Before:
+    """The same text as it was spoken before, by another recipe."""
+
+    identity: str
+    difference: str
+    """What is said otherwise now."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Spoken:
     """A text as audio. `media.source` is the recipe's identity."""
 
     media: Media
     words: tuple[Word, ...] = ()
     """Empty where the engine does not tell."""
+    before: tuple[Before, ...] = ()
+    """How else it was spoken here, the latest first."""
+
+
+def difference(then: Recipe, now: Recipe) -> str:
+    """What two recipes of one text say otherwise, for people."""
+    known, used = dict(then.lexicon), dict(now.lexicon)
+    words = [
+        f"`{word}` as {_said(word, used)}, then as {_said(word, known)}"
+        for word in sorted({*known, *used})
+        if known.get(word) != used.get(word)
+    ]
+    others = [
+        f"{name} {getattr(now, name)}, then {getattr(then, name)}"
+        for name in ("engine", "voice", "speed")
+        if getattr(now, name) != getattr(then, name)
+    ]
+    return "; ".join([*words, *others])
+
+
+def _said(word: str, entries: dict[str, str]) -> str:
+    return f"`{entries[word]}`" if word in entries else "it is written"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from omnihuman_blocks.domain.job import Media
-from omnihuman_blocks.domain.speech import Word
+from omnihuman_blocks.domain.speech import Before, Word
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +24,8 @@ class Stretch:
     """What is said in it, where that is known."""
     words: tuple[Word, ...] = ()
     """When each word is heard, counted from the beginning of this stretch."""
+    before: tuple[Before, ...] = ()
+    """How else its text was spoken here."""
 
     @property
     def seconds(self) -> Decimal:

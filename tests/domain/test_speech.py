@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from omnihuman_blocks.domain.speech import Recipe
+from omnihuman_blocks.domain.speech import Recipe, difference
 
 RECIPE = Recipe(
     text="SQL, bitte.",
@@ -41,3 +41,21 @@ def test_the_identity_of_a_recipe_never_changes() -> None:
 def test_whatever_can_be_heard_is_in_it(change: dict[str, object]) -> None:
     """Another recipe, another identity."""
     assert replace(RECIPE, **change).identity != GOLDEN  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"lexicon": ()}, "`SQL` as it is written, then as `sequel`"),
+        ({"lexicon": (("SQL", "es ku el"),)}, "`SQL` as `es ku el`, then as `sequel`"),
+        ({"lexicon": (*RECIPE.lexicon, ("a", "b"))}, "`a` as `b`, then as it is written"),
+        ({"voice": "de", "speed": Decimal(2)}, "voice de, then de+f2; speed 2, then 1"),
+        ({"engine": "x", "lexicon": ()}, "it is written, then as `sequel`; engine x, then espeak"),
+        ({}, ""),
+    ],
+)
+def test_what_is_said_otherwise_is_told(change: dict[str, object], said: str) -> None:
+    """So that a plan can say why a video would be bought again."""
+    told = difference(RECIPE, replace(RECIPE, **change))  # type: ignore[arg-type]
+    assert said in told
+    assert bool(told) is bool(change)

@@ -10,11 +10,13 @@ import hashlib
 import json
 import posixpath
 from contextlib import suppress
+from dataclasses import replace
 from decimal import Decimal
 from typing import IO
 
+from omnihuman_blocks.domain.identity import canonical
 from omnihuman_blocks.domain.job import Media, MediaKind
-from omnihuman_blocks.domain.speech import Recipe, Spoken, Word
+from omnihuman_blocks.domain.speech import Before, Recipe, Spoken, Word, difference
 from omnihuman_blocks.edges.results_folder import ResultsFolder
 from omnihuman_blocks.edges.sound import listen
 from omnihuman_blocks.edges.speech.engine import Sound
@@ -43,7 +45,11 @@ def find(folder: ResultsFolder, recipe: Recipe) -> Spoken | None:
             seconds=seconds,
             source=recipe.identity,
         )
-        return Spoken(media=media, words=words_of(folder, recipe.identity, digest))
+        return Spoken(
+            media=media,
+            words=words_of(folder, recipe.identity, digest),
+            before=_before(folder, recipe),
+        )
     return None
 
 
@@ -61,6 +67,7 @@ def keep(folder: ResultsFolder, recipe: Recipe, sound: Sound) -> Spoken:
     folder.replace(_name(recipe.identity, "json"), lambda file: _write(file, written))
     with suppress(FileExistsError):
         folder.create(name, lambda file: _write(file, sound.content))
+    _note(folder, recipe)
     kept = find(folder, recipe)
     if kept is None:  # what lies there cannot be heard: ours takes its place
         folder.replace(name, lambda file: _write(file, sound.content))
@@ -83,6 +90,54 @@ def words_of(folder: ResultsFolder, identity: str, digest: str) -> tuple[Word, .
         )
     except (OSError, ValueError, KeyError, TypeError, ArithmeticError):
         return ()
+
+
+def _before(folder: ResultsFolder, recipe: Recipe) -> tuple[Before, ...]:
+    """The other ways in which a text was spoken here, the latest first."""
+    others = [one for one in _noted(folder, recipe) if one.identity != recipe.identity]
+    return tuple(
+        Before(identity=one.identity, difference=difference(one, recipe)) for one in others[::-1]
+    )
+
+
+def _note(folder: ResultsFolder, recipe: Recipe) -> None:
+    """Beside the others of the same text. Two that note at once may lose one: only a hint is."""
+    noted = _noted(folder, recipe)
+    if recipe in noted:
+        return
+    lines = [
+        {
+            "voice": one.voice,
+            "engine": one.engine,
+            "speed": str(one.speed),
+            "lexicon": [list(entry) for entry in one.lexicon],
+        }
+        for one in (*noted, recipe)
+    ]
+    written = json.dumps(lines, ensure_ascii=False, indent=1).encode()
+    folder.replace(_noted_name(recipe), lambda file: _write(file, written))
+
+
+def _noted(folder: ResultsFolder, recipe: Recipe) -> list[Recipe]:
+    try:
+        return [
+            replace(
+                recipe,
+                voice=line["voice"],
+                engine=line["engine"],
+                speed=Decimal(line["speed"]),
+                lexicon=tuple((written, said) for written, said in line["lexicon"]),
+            )
+            for line in json.loads(folder.read(_noted_name(recipe)))
+        ]
+    except (OSError, ValueError, KeyError, TypeError, ArithmeticError):
+        return []
+
+
+def _noted_name(recipe: Recipe) -> str:
+    """One for each text in each locale, however it is spoken."""
+    text = hashlib.sha256(canonical([recipe.text, recipe.locale])).hexdigest()
+    return f"{SPEECH}/{text[:32]}.ways.json"
 
 
 def _name(identity: str, suffix: str) -> str:
