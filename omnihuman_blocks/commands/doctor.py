@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from omnihuman_blocks.commands.words import Commands, add_command, add_store, print_json
 from omnihuman_blocks.domain.addresses import is_public
 from omnihuman_blocks.edges.http import Http
+from omnihuman_blocks.edges.speech.espeak import INSTALL, is_installed
 from omnihuman_blocks.edges.store import MediaStore, StorePlace
 from omnihuman_blocks.errors import OmniHumanError
 from omnihuman_blocks.providers import PROVIDERS
@@ -81,6 +82,7 @@ def examine(environment: Mapping[str, str]) -> Iterator[Finding]:
             verdict="note",
             said="no vendor has a key here. Try it without one: omnihuman demo",
         )
+    yield _speech()
     yield _prefect(environment)
 
 
@@ -103,6 +105,13 @@ def look_at_store(url: str, public: str | None) -> Finding:
         said=f"{url} takes media and gives them out at {host}, which only a sandbox on this "
         "network can reach. A vendor needs a public https address",
     )
+
+
+def _speech() -> Finding:
+    if is_installed():
+        return Finding(what="speech", verdict="good", said="rows with only text can be spoken here")
+    said = f"rows with only text need a voice: {INSTALL}, or --speech openai:URL"
+    return Finding(what="speech", verdict="note", said=said)
 
 
 async def _read(address: str) -> bytes:

@@ -41,10 +41,11 @@ PACKAGE = "espeakng_loader"
 DATA = "espeak-ng-data"
 LIBRARIES = {"win32": "espeak-ng.dll", "darwin": "libespeak-ng.dylib"}
 PATIENCE_SECONDS = 120.0
+INSTALL = "pip install 'prefect-omnihuman[speech]'"
 MUTE = (
     "There is text and no audio, and the embedded voice is not installed. Install it with "
-    "pip install 'prefect-omnihuman[speech]', name a speech server with --speech openai:URL, or "
-    "record it and give the recording's address in `audio_uri`."
+    f"{INSTALL}, name a speech server with --speech openai:URL, or record it and give the "
+    "recording's address in `audio_uri`."
 )
 
 
@@ -84,6 +85,11 @@ class Espeak:
     async def say(self, recipe: Recipe, said: Said, tools: Tools) -> Sound:
         """Speaks in a process of its own."""
         return await asyncio.get_running_loop().run_in_executor(tools.pool, _spoken, recipe, said)
+
+
+def is_installed() -> bool:
+    """Whether the extra is there."""
+    return importlib.util.find_spec(PACKAGE) is not None
 
 
 def _spoken(recipe: Recipe, said: Said) -> Sound:
