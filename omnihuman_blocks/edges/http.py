@@ -131,9 +131,7 @@ class Http:
             raise ValueError("A purchase goes through `buy`, which knows what a lost answer means.")
         client, request = self._prepare(account, call)
         try:
-            async with asyncio.timeout(
-                QUESTION_SECONDS + len(call.content or b"") / SLOWEST_UPLOAD
-            ):
+            async with asyncio.timeout(_patience(call)):
                 return await _exchange(client, request)
         except UNUSABLE as error:
             raise Refused(f"{account.name}: {_why(error)}", "address") from error
