@@ -190,7 +190,9 @@ def test_nothing_to_say_or_no_time_is_no_caption(text: str, length: int) -> None
 
 def words_of(text: str, pace: int = 90, pause: int = 400) -> tuple[list[Word], list[Span], int]:
     """An engine's word times, the stretches of speech, and the length of it all."""
-    words, spoken, at = [], [], 300
+    words: list[Word] = []
+    spoken: list[Span] = []
+    at = 300
     for number, word in enumerate(text.split()):
         end = at + pace * len(word) + (40 if number % 3 else 0)
         words.append(
