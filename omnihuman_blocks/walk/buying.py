@@ -114,8 +114,10 @@ async def _purchase(
     except OmniHumanError as error:
         return await _not_sold(house, desk, claim, error)
     except BaseException as error:
-        # An error of ours. What was sent was sent, so it is in doubt like a lost answer.
-        doubt = InDoubt(f"The purchase was cut short by an error of ours: {error!r}")
+        # What was sent was sent, so it is in doubt like a lost answer.
+        stopped = isinstance(error, asyncio.CancelledError)
+        why = "somebody who could not wait" if stopped else f"an error of ours: {error!r}"
+        doubt = InDoubt(f"The purchase was sent, and its answer was cut off by {why}.")
         await _write(house, desk, house.ledger.lose, claim, doubt)
         raise
     house.passing(Border.AFTER_ANSWER)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
+from contextvars import Context
 
 from omnihuman_blocks.domain.job import Job
 from omnihuman_blocks.edges.ledger import LedgerUnusable
@@ -41,9 +42,12 @@ async def listen(house: House) -> None:
 @asynccontextmanager
 async def listening(house: House) -> AsyncGenerator[None, None]:
     """For as long as this lasts, where vendors were told whom to call."""
-    task = None if house.webhook_url is None else asyncio.create_task(listen(house))
+    if house.webhook_url is None:
+        yield
+        return
+    # In a context of its own: it is nobody's work that a loop would wait for before it ends.
+    task = asyncio.create_task(listen(house), context=Context())
     try:
         yield
     finally:
-        if task is not None:
-            task.cancel()
+        task.cancel()

@@ -59,6 +59,19 @@ async def test_a_lost_answer_is_healed_while_nobody_waits(
     assert (ending.stage, ending.bought, sandbox.counts().accepted()) == (Stage.DONE, 0, 1)
 
 
+async def test_a_purchase_that_is_sent_again_is_called_about_too(
+    sandbox: Sandbox, receiver: Receiver, house: OpenHouse, errand: MakeErrand
+) -> None:
+    """Runware: the first one never arrived, and its repeat names the same address."""
+    dropped = {"kind": "dropped"}
+    sandbox.faults.add({"operation": "submit", "when": {"first": 1}, "effect": dropped})
+    given = errand("runware")
+    async with house(receiver.url) as here:
+        ending = await walk(here, given)
+    assert (ending.stage, sandbox.counts().accepted()) == (Stage.DONE, 1)
+    assert set(await receiver.heard(1)) <= {"news", "adopted", "repeated"}
+
+
 async def test_without_a_callback_it_is_held_after_the_time_it_may_take(
     sandbox: Sandbox, receiver: Receiver, house: OpenHouse, errand: MakeErrand
 ) -> None:
@@ -159,3 +172,27 @@ async def test_whoever_stops_while_a_callback_is_waited_for_goes_home(
             await asyncio.sleep(0.02)
         await here.stop("enough")
         assert (await walking).stage is Stage.IN_DOUBT
+
+
+async def test_an_answer_that_nobody_had_time_to_hear_is_healed_too(
+    sandbox: Sandbox, receiver: Receiver, house: OpenHouse, errand: MakeErrand
+) -> None:
+    """The grace period ended before the vendor answered: in doubt, and said so in plain words."""
+    slow = {"kind": "slow", "seconds": 5.0}
+    sandbox.faults.add({"operation": "submit", "when": {"first": 1}, "effect": slow})
+    given = errand("fal")
+    async with house(receiver.url) as here, asyncio.timeout(15):
+        walking = asyncio.ensure_future(walk(here, given))
+        while not sandbox.counts().accepted():  # noqa: ASYNC110 - it happens in a sandbox
+            await asyncio.sleep(0.02)
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        (purchase,) = (task for task in others if "_purchase" in repr(task.get_coro()))
+        purchase.cancel()
+        await asyncio.wait([purchase, walking])
+    assert walking.cancelled()
+    await receiver.heard(1)
+    lost, *_ = (one for one in receiver.ledger.happenings(given.job.key) if one.event == "lose")
+    assert "cut off by somebody who could not wait" in str(lost.detail)
+    async with house() as here:
+        assert (await walk(here, given)).stage is Stage.DONE
+    assert sandbox.counts().accepted() == 1
