@@ -62,4 +62,4 @@ def _table_of(row: Row, column: str | None) -> str:
         return AVATARS
     if column is not None and (column in row.wishes or column == "provider"):
         return row.wished_in.get(column, OPTIONS)
-    return SCRIPTS
+    return row.wished_in.get(column or "", SCRIPTS)

@@ -29,7 +29,7 @@ class Row:
     wishes: Mapping[str, object] = field(default_factory=dict)
     """Options by name, the script's over the avatar's over the invocation's."""
     wished_in: Mapping[str, str] = field(default_factory=dict)
-    """Which table a wish or the provider comes from; the invocation's are not named."""
+    """Which table a wish, the provider or the voice comes from; the invocation's are not named."""
     place: int = 0
     """Which line of the catalogue it is, counted from 0."""
     script_row: int = 0

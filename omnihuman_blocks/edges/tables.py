@@ -94,6 +94,8 @@ class Tables:
                     wishes[name], wished_in[name] = cells[name], table
             if cells.get("provider") is not None:
                 provider, wished_in["provider"] = cells["provider"], table
+            if cells.get("voice"):
+                wished_in["voice"] = table
         return Row(
             script_id=script.cells["script_id"],
             locale=script.cells["locale"],

@@ -71,6 +71,24 @@ def make(order: Order) -> Prepared:
     return prepared
 
 
+def test_a_voice_that_is_not_there_is_mended_where_it_was_named(
+    order: Order, tmp_path: Path
+) -> None:
+    """In the script, or in the avatar whose voice it is."""
+    scripts = pd.DataFrame(
+        {"script_id": ["a", "b"], "locale": "en", "text": "Hello.", "voice": ["f1", "carl"]}
+    )
+    avatars = pd.DataFrame(
+        {"avatar_id": ["m"], "image_uri": [str(tmp_path / "face.png")], "voice": ["nobody"]}
+    )
+    spoken, named = plan_order(replace(order, scripts=scripts, avatars=avatars)).plan.rows
+    assert spoken.rejections == ()
+    assert [one.where for one in named.rejections] == ["scripts row 2, column `voice`"]
+    scripts["voice"] = ["f1", None]
+    _, silent = plan_order(replace(order, scripts=scripts, avatars=avatars)).plan.rows
+    assert [one.where for one in silent.rejections] == ["avatars row 1, column `voice`"]
+
+
 def test_a_changed_entry_is_shown_with_its_rows_their_reason_and_their_price(
     order: Order, sandbox: Sandbox
 ) -> None:

@@ -222,9 +222,9 @@ def test_the_scripts_wish_wins_over_the_avatars_and_that_over_the_invocations(
         )
     )
     assert found[0].wishes == {"prompt": "script's", "seed": 7.0, "resolution": "720p"}
-    assert found[0].wished_in == {"prompt": "scripts", "seed": "scripts"}
+    assert found[0].wished_in == {"prompt": "scripts", "seed": "scripts", "voice": "avatars"}
     assert found[1].wishes == {"prompt": "avatar's", "resolution": "720p"}
-    assert found[1].wished_in == {"prompt": "avatars"}
+    assert found[1].wished_in == {"prompt": "avatars", "voice": "avatars"}
     assert [row.voice for row in found] == ["3", "3"]
 
 
