@@ -1,8 +1,10 @@
 """A vendor's address -> the clip on our disk, whole or not at all, and what decoding it shows.
 
 A clip arrives under a name of its own beside its place, and is renamed when its last byte is on
-the disk: who finds a file under a clip's name finds all of it. Names are made of keys only, so
-that nothing a table or a vendor says can choose where something is written.
+the disk and whoever fetches it has looked at it: a file under a clip's name is whole and right,
+even where another process fetches the same clip at the same time and is sent a wrong one. Names
+are made of keys only, so that nothing a table or a vendor says can choose where something is
+written.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import re
 import secrets
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import Executor
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
@@ -88,20 +90,23 @@ async def fetch(
     pool: Executor,
     suffix: Suffix = "mp4",
     most: int = LARGEST_CLIP,
-    whole: Callable[[], None] = lambda: None,
+    look: Callable[[Path], Awaitable[None]] | None = None,
 ) -> Delivered:
     """Brings a clip here. Free and repeatable; leaves nothing behind where it fails.
 
     `Transient` where the sender hangs up early, `BadDelivery` where what it sends is no clip,
-    `CannotStart` where our own disk is the trouble. `whole` is called once all of it is on the
-    disk, right before it gets its name.
+    `CannotStart` where our own disk is the trouble. `look` sees it once all of it is on the disk,
+    and raises where it is not to get its name.
     """
     arriving = _Arriving(clip_path(folder, key, suffix))
     try:
         await _on_disk(pool, arriving, arriving.open)
         async with open_address(url) as sending:
             await _receive(sending, arriving, pool=pool, most=most, name=_name(url))
-        return await _on_disk(pool, arriving, arriving.finish, whole)
+        await _on_disk(pool, arriving, arriving.seal)
+        if look is not None:
+            await look(arriving.part)
+        return await _on_disk(pool, arriving, arriving.finish)
     finally:
         arriving.discard()
 
@@ -109,6 +114,11 @@ async def fetch(
 async def inspect(path: Path, audio: Source, *, pool: Executor) -> ClipFacts:
     """What decoding a clip shows, beside the event loop. `audio`: the row's own, bytes or file."""
     return await asyncio.get_running_loop().run_in_executor(pool, clip_facts, path, audio)
+
+
+def put_aside(path: Path, key: str, suffix: Suffix = "mp4") -> Path:
+    """Keeps a file that is not to get its name, for whoever wants to see what came."""
+    return path.replace(path.with_name(f"{key}.rejected.{suffix}"))
 
 
 def sweep(folder: Path) -> int:
@@ -178,7 +188,7 @@ class _Arriving:
     def __init__(self, final: Path) -> None:
         self.folder = final.parent
         self._final = final
-        self._part = final.with_name(f".{final.name}.{secrets.token_hex(4)}.part")
+        self.part = final.with_name(f".{final.name}.{secrets.token_hex(4)}.part")
         self._file: IO[bytes] | None = None
         self._is_over = False
         self._digest = hashlib.sha256()
@@ -189,7 +199,7 @@ class _Arriving:
         with self._lock:
             if not self._is_over:
                 self.folder.mkdir(parents=True, exist_ok=True)
-                self._file = self._part.open("xb")
+                self._file = self.part.open("xb")
 
     def write(self, content: bytes) -> None:
         with self._lock:
@@ -198,7 +208,7 @@ class _Arriving:
                 self._digest.update(content)
                 self._size += len(content)
 
-    def finish(self, whole: Callable[[], None]) -> Delivered:
+    def seal(self) -> None:
         """On the disk first, under its name then: after a power cut it is whole or not there."""
         with self._lock:
             if self._file is None:
@@ -206,8 +216,12 @@ class _Arriving:
             self._file.flush()
             os.fsync(self._file.fileno())
             self._file.close()
-            whole()
-            self._part.replace(self._final)
+
+    def finish(self) -> Delivered:
+        with self._lock:
+            if self._file is None:
+                raise RuntimeError("the file was given up")
+            self.part.replace(self._final)
             self._file, self._is_over = None, True
             _sync_folder(self.folder)
         return Delivered(path=self._final, size=self._size, sha256=self._digest.hexdigest())
@@ -219,7 +233,7 @@ class _Arriving:
                 with suppress(OSError):  # a full disk cannot take what was still to be written
                     self._file.close()
                 with suppress(OSError):
-                    self._part.unlink(missing_ok=True)
+                    self.part.unlink(missing_ok=True)
             self._file, self._is_over = None, True
 
 

@@ -47,12 +47,12 @@ class Border(StrEnum):
 
     # The video.
     BEFORE_DOWNLOAD = "before the download"
-    BEFORE_RENAME = "before the rename"
-    """All bytes are on the disk, under no name of theirs."""
     AFTER_DOWNLOAD = "after the download"
-    """It has its name, and nobody has looked at it."""
+    """All of it is on the disk under no name of its own, and nobody has looked at it."""
+    BEFORE_RENAME = "before the rename"
+    """Decoded and right."""
     BEFORE_DELIVERY = "before the delivery"
-    """Decoded and right; not written down."""
+    """It has its name; that it is here is not written down."""
     AFTER_DELIVERY = "after the delivery"
     BEFORE_ANOTHER_LOOK = "before another look"
     AFTER_ANOTHER_LOOK = "after another look"

@@ -6,15 +6,14 @@ wrong is written down as spoiled, with the evidence, and is kept aside for whoev
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from decimal import Decimal
-from functools import partial
 from pathlib import Path
 
 from omnihuman_blocks.domain import pacing
 from omnihuman_blocks.domain.checks import ClipFacts, Figures, verify
 from omnihuman_blocks.domain.job import Bill, Job
-from omnihuman_blocks.domain.lifecycle import Impossible
+from omnihuman_blocks.domain.lifecycle import Impossible, Stage
 from omnihuman_blocks.domain.pricing import UNKNOWN_CHARGE, Charge, settle
 from omnihuman_blocks.domain.wire import Json
 from omnihuman_blocks.edges import delivery
@@ -38,25 +37,21 @@ def is_here(house: House, state: JobState) -> bool:
 async def fetch(house: House, desk: Desk, job: Job, state: JobState, *, last: bool) -> bool:
     """Brings the clip here. `last`: what is wrong now stays wrong. False: tried in vain for now."""
     house.board.tell(job.key, "fetching")
-    figures: Figures | None = None
+    look = _Look(house=house, job=job, last=last)
     try:
-        delivered = await _received(house, desk, job, state)
-        house.passing(Border.AFTER_DOWNLOAD)
-        facts = await _facts(house, job, delivered.path)
-        verdict = verify(facts, job.audio.seconds or Decimal(0), house.thresholds)
-        figures = Figures.of(facts, verdict)
-        verdict.enforce()
+        delivered = await _received(house, desk, job, state, look)
     except Transient:
         return False
     except (Refused, BadDelivery) as error:
         wrong = error if isinstance(error, BadDelivery) else _gone(error, desk, state)
         if last:
-            await _spoil(house, desk, job, state, wrong, figures)
+            await _spoil(house, desk, state, wrong, look)
         else:
             house.passing(Border.BEFORE_ANOTHER_LOOK)
             await house.book(house.ledger.look_again, state.key, state.attempt, why=str(wrong))
             house.passing(Border.AFTER_ANOTHER_LOOK)
         return True
+    facts, figures = look.found()
     clip = Clip(
         file=delivered.path.name,
         sha256=delivered.sha256,
@@ -78,13 +73,67 @@ async def fetch(house: House, desk: Desk, job: Job, state: JobState, *, last: bo
             charge=charge,
         )
     except Impossible:
-        return True  # another process was faster, with the same file
+        return await _second(house, state, clip)
     house.passing(Border.AFTER_DELIVERY)
     await heed(desk, applied)
     return True
 
 
-async def _received(house: House, desk: Desk, job: Job, state: JobState) -> delivery.Delivered:
+@dataclass(kw_only=True)
+class _Look:
+    """What is seen in a file before it gets its name."""
+
+    house: House
+    job: Job
+    last: bool
+    """What is wrong now is kept aside, for whoever wants to see it."""
+    facts: ClipFacts | None = None
+    figures: Figures | None = None
+    aside: Path | None = None
+
+    async def __call__(self, path: Path) -> None:
+        """Raises `BadDelivery` where it is not the video that was bought."""
+        house, job = self.house, self.job
+        house.passing(Border.AFTER_DOWNLOAD)
+        audio = (await house.read_upload(job.audio)).content
+        self.facts = await delivery.inspect(path, audio, pool=house.pool)
+        verdict = verify(self.facts, job.audio.seconds or Decimal(0), house.thresholds)
+        self.figures = Figures.of(self.facts, verdict)
+        if self.last and not verdict.is_good:
+            self.aside = delivery.put_aside(path, job.key, _suffix(job))
+            house.passing(Border.PUT_ASIDE)
+        verdict.enforce()
+        house.passing(Border.BEFORE_RENAME)
+
+    def found(self) -> tuple[ClipFacts, Figures]:
+        """Of a file that was fetched."""
+        assert self.facts is not None  # noqa: S101 - nothing gets its name unseen
+        assert self.figures is not None  # noqa: S101
+        return self.facts, self.figures
+
+    def evidence(self) -> Json:
+        """What was seen in the file that is kept aside."""
+        if self.aside is None or self.facts is None:
+            return None
+        shown = {
+            name: None if value is None else str(value)
+            for name, value in asdict(self.facts).items()
+        }
+        return {"file": self.aside.name, **shown}
+
+
+async def _second(house: House, state: JobState, clip: Clip) -> bool:
+    """Another process was faster. Where its file had other bytes, ours now lies in its place."""
+    now = await house.book(house.ledger.state, state.key)
+    if now is not None and now.stage is Stage.DONE and _digest(now) != clip.sha256:
+        why = "two processes fetched it at once, and it came with different bytes"
+        await house.book(house.ledger.look_again, state.key, state.attempt, why=why)
+    return True
+
+
+async def _received(
+    house: House, desk: Desk, job: Job, state: JobState, look: _Look
+) -> delivery.Delivered:
     """The file on our disk; stumbles are tried again, an address that is gone is `Refused`."""
     if not state.outputs:
         raise BadDelivery("The vendor finished it and named no video.")
@@ -101,18 +150,13 @@ async def _received(house: House, desk: Desk, job: Job, state: JobState) -> deli
                 pool=house.pool,
                 suffix=_suffix(job),
                 most=delivery.largest(job.audio.seconds),
-                whole=partial(house.passing, Border.BEFORE_RENAME),
+                look=look,
             )
         except Transient as error:
             if tried == READ_TRIES:
                 raise
             await house.rest(pacing.after_failure(tried, error.retry_after))
     raise AssertionError(job.key)  # pragma: no cover - the last try returns or raises
-
-
-async def _facts(house: House, job: Job, path: Path) -> ClipFacts:
-    audio = (await house.read_upload(job.audio)).content
-    return await delivery.inspect(path, audio, pool=house.pool)
 
 
 def _gone(error: Refused, desk: Desk, state: JobState) -> BadDelivery:
@@ -125,35 +169,23 @@ def _gone(error: Refused, desk: Desk, state: JobState) -> BadDelivery:
     )
 
 
-async def _spoil(  # noqa: PLR0917 - what there is to tell
-    house: House,
-    desk: Desk,
-    job: Job,
-    state: JobState,
-    error: BadDelivery,
-    figures: Figures | None,
+async def _spoil(
+    house: House, desk: Desk, state: JobState, error: BadDelivery, look: _Look
 ) -> None:
-    evidence: Json = None
-    path = delivery.clip_path(house.folder, job.key, _suffix(job))
-    if path.is_file():
-        facts = await _facts(house, job, path)
-        aside = path.with_name(f"{job.key}.rejected{path.suffix}")
-        path.replace(aside)
-        house.passing(Border.PUT_ASIDE)
-        shown = {
-            name: None if value is None else str(value) for name, value in asdict(facts).items()
-        }
-        evidence = {"file": aside.name, **shown}
     applied = await house.book(
         house.ledger.spoil,
         state.key,
         state.attempt,
         error,
-        evidence=evidence,
-        checks=None if figures is None else figures.as_json(),
+        evidence=look.evidence(),
+        checks=None if look.figures is None else look.figures.as_json(),
     )
     house.passing(Border.AFTER_SPOILING)
     await heed(desk, applied)
+
+
+def _digest(state: JobState) -> str | None:
+    return None if state.clip is None else state.clip.sha256
 
 
 def _late_charge(desk: Desk, job: Job, state: JobState, seconds: Decimal) -> Charge | None:
