@@ -28,6 +28,9 @@ def plan_catalogue(
     strict: bool = False,
     no_split: bool = False,
     ledger: str | None = None,
+    speech: str | None = None,
+    voices: str | None = None,
+    lexicon: str | None = None,
 ) -> pd.DataFrame:
     """What would be bought, a line for each row, with its verdict, quote and rejections.
 
@@ -44,6 +47,9 @@ def plan_catalogue(
         strict: Reject rows with wishes that the model cannot honour.
         no_split: Reject speech that is longer than a model takes, instead of buying it in parts.
         ledger: Address of the ledger, where it is not the file in the results folder.
+        speech: Who speaks text: `espeak`, `openai:URL` or `block:NAME`.
+        voices: Address of a file that says which voice is meant in which locale.
+        lexicon: Address of a table that says how words are said.
     """
     order = Order(
         scripts=scripts,
@@ -55,6 +61,9 @@ def plan_catalogue(
         strict=strict,
         no_split=no_split,
         ledger=ledger,
+        speech=speech,
+        voices=voices,
+        lexicon=lexicon,
     )
     prepared = plan_order(order)
     return read_plan(prepared.folder)
