@@ -16,7 +16,15 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
 from prefect.blocks.abstract import JobBlock, JobRun
-from pydantic import Field, HttpUrl, SecretStr, WithJsonSchema, field_validator, model_validator
+from pydantic import (
+    ConfigDict,
+    Field,
+    HttpUrl,
+    SecretStr,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from omnihuman_blocks import one_video
 from omnihuman_blocks.domain.addresses import without_credentials
@@ -77,6 +85,9 @@ class VideoRun(JobRun[VideoClip]):
 
 class VendorBlock(JobBlock[VideoClip], ABC):
     """A vendor, its key, and how videos are made there."""
+
+    # What is wrong with a block is told without what was given: a key is among it.
+    model_config = ConfigDict(hide_input_in_errors=True)
 
     vendor: ClassVar[str]
     """The name of its room."""

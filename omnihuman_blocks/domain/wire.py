@@ -8,6 +8,7 @@ A reader returns what is there or raises `Unreadable`; it never makes up a value
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -24,6 +25,10 @@ Record: TypeAlias = dict[str, Json]
 T = TypeVar("T")
 
 EXCERPT_CHARS = 200
+_SIGNATURE = re.compile(
+    r"((?:X-Amz-Signature|X-Amz-Security-Token|X-Goog-Signature|Signature|sig)=)[^&\s\\\"'<>]+",
+    re.IGNORECASE,
+)
 # Beyond these a number in an answer is a mistake, not a figure: arithmetic on Decimal("1e999999")
 # would take the memory of the machine with it.
 LARGEST_NUMBER = Decimal(10) ** 18
@@ -85,8 +90,11 @@ Flow: TypeAlias = Generator[HttpCall, HttpReply, T]
 
 
 def excerpt(said: str) -> str:
-    """A vendor's words, fit to be stored and shown: one line, printable, of bounded length."""
-    start = said[: 8 * EXCERPT_CHARS]
+    """A vendor's words, fit to be stored and shown: one line, printable, of bounded length.
+
+    A vendor that cannot fetch a medium names its address, and a signature in it opens it.
+    """
+    start = _SIGNATURE.sub(r"\1***", said[: 8 * EXCERPT_CHARS])
     flat = " ".join("".join(c if c.isprintable() else " " for c in start).split())
     return flat if len(flat) <= EXCERPT_CHARS else flat[:EXCERPT_CHARS] + "…"
 

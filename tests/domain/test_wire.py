@@ -48,6 +48,16 @@ def test_a_body_that_is_no_object_is_unreadable() -> None:
         HttpReply(status=200, text="[]").record()
 
 
+@pytest.mark.parametrize(
+    "name", ["X-Amz-Signature", "x-goog-signature", "Signature", "sig", "X-Amz-Security-Token"]
+)
+def test_an_excerpt_opens_nothing(name: str) -> None:
+    """What a vendor repeats of a signed address is shown without its signature."""
+    said = f'cannot fetch "https://b.example/a.wav?x=1&{name}=0a%2Bf&y=2": 404'
+    shown = f'cannot fetch "https://b.example/a.wav?x=1&{name}=***&y=2": 404'
+    assert wire.excerpt(said) == shown
+
+
 def test_an_excerpt_is_short() -> None:
     """A message quotes the beginning of a long page, on one line."""
     excerpt = HttpReply(status=200, text="a\n" * 1000).excerpt
