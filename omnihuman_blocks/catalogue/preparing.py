@@ -41,6 +41,7 @@ from omnihuman_blocks.edges.ledger import Ledger
 from omnihuman_blocks.edges.media import Examiner
 from omnihuman_blocks.edges.note import NOTE_FILE, read_note
 from omnihuman_blocks.edges.recall import (
+    CATALOGUE_FILE,
     Kept,
     Recognised,
     carried_jobs,
@@ -84,6 +85,8 @@ NEVER_BY_ITSELF = frozenset({Refused.__name__, InvalidRow.__name__})
 MOST_ATTEMPTS = 3
 """After so many a schedule leaves a job alone, until a person asks for it."""
 EXAMINED_AT_ONCE = 64
+CLIPS = (".mp4", ".webm", ".mov")
+"""A folder that has these and no catalogue has lost it: somebody paid for them."""
 
 Address = tuple[MediaKind, str]
 
@@ -190,7 +193,10 @@ def ledger_of(results: str, ledger: str | None) -> str:
 def open_ledger(order: Order) -> Ledger:
     """The ledger. One that is missing where something was bought is not founded anew."""
     folder = ResultsFolder.at(order.results)
-    return Ledger.open(order.ledger_address, must_exist=count_bought(folder) > 0)
+    bought = count_bought(folder) > 0
+    if not bought and not folder.has(CATALOGUE_FILE):
+        bought = any(name.endswith(CLIPS) for name in folder.names(VIDEOS))
+    return Ledger.open(order.ledger_address, must_exist=bought)
 
 
 def check_order(order: Order) -> None:

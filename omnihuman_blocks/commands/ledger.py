@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from omnihuman_blocks.catalogue.preparing import ledger_of, order_of
+from omnihuman_blocks.commands.doubts import doubt_lines
 from omnihuman_blocks.commands.words import Commands, add_command, add_place, dollars_of
 from omnihuman_blocks.domain.job import JobKey, Ticket
 from omnihuman_blocks.domain.lifecycle import Stage
@@ -20,7 +21,7 @@ from omnihuman_blocks.domain.summary import EXIT_DONE, EXIT_IN_DOUBT
 from omnihuman_blocks.edges.ledger import Clip, Doubt, ErrorNote, Known, Ledger
 from omnihuman_blocks.edges.recall import read_catalogue
 from omnihuman_blocks.errors import BadDelivery, CannotStart
-from omnihuman_blocks.providers import PROVIDERS, room
+from omnihuman_blocks.providers import PROVIDERS
 
 SHORTEST_KEY = 6
 
@@ -69,7 +70,10 @@ def _open(arguments: argparse.Namespace) -> Ledger:
 def run_show(arguments: argparse.Namespace) -> int:
     """Prints a life."""
     with _open(arguments) as ledger:
-        print(ledger.history(_key(ledger, arguments.key)))
+        key = _key(ledger, arguments.key)
+        print(ledger.history(key))
+        for line in doubt_lines(ledger.in_doubt([key]), arguments.results):
+            print(line)
     return EXIT_DONE
 
 
@@ -186,8 +190,8 @@ def run_reconcile(arguments: argparse.Namespace) -> int:
         if arguments.job:
             _settle(ledger, arguments)
         doubts = ledger.in_doubt()
-        for doubt in doubts:
-            _print_doubt(doubt)
+        for line in doubt_lines(doubts, arguments.results):
+            print(line)
     if not doubts:
         print("Nothing is in doubt. Run `generate` again to go on.")
     return EXIT_IN_DOUBT if doubts else EXIT_DONE
@@ -204,14 +208,19 @@ def _settle(ledger: Ledger, arguments: argparse.Namespace) -> None:
         ledger.rule_out(doubt, who=person, why="said so on the command line")
         print(f"{key[:12]}: not bought. The next `generate` may buy it.")
     else:
+        _check_ticket(ledger, doubt, arguments.ticket)
         ticket = Ticket(provider=doubt.provider, model=doubt.model, id=arguments.ticket)
         ledger.adopt(key, doubt.attempt, ticket, who=person)
         print(f"{key[:12]}: bought under {arguments.ticket}. The next `generate` fetches it.")
 
 
-def _print_doubt(doubt: Doubt) -> None:
-    vendor = room(doubt.provider)
-    print(
-        f"{doubt.key[:12]} at {vendor.TITLE}, sent {doubt.intended_at:%Y-%m-%d %H:%M:%S} UTC\n"
-        f"  image {doubt.image[:100]}\n  audio {doubt.audio[:100]}\n  {vendor.LOST_ANSWER.remedy}"
-    )
+def _check_ticket(ledger: Ledger, doubt: Doubt, ticket: str) -> None:
+    """One purchase settles one doubt: a ticket that a job has already is a mistake."""
+    states = ledger.states([key for key, _ in ledger.by_ticket(ticket)])
+    for state in states.values():
+        if state.provider == doubt.provider:
+            raise CannotStart(
+                f"Ticket {ticket} belongs to job {state.key[:12]} already, so job "
+                f"{doubt.key[:12]} was not bought under it. Nothing was changed. Look for another "
+                "request of that minute."
+            )

@@ -18,13 +18,14 @@ from omnihuman_blocks.catalogue.preparing import (
     plan_order,
 )
 from omnihuman_blocks.commands.catalogue import print_reason, why
+from omnihuman_blocks.commands.doubts import doubt_lines, names_of
 from omnihuman_blocks.commands.words import Commands, add_command, add_ledger, print_json
 from omnihuman_blocks.domain.coverage import coverage_json, coverage_text
 from omnihuman_blocks.domain.outcome import RowState
 from omnihuman_blocks.domain.planned import Verdict
 from omnihuman_blocks.domain.summary import EXIT_IN_DOUBT, Summary, exit_code, plan_text
 from omnihuman_blocks.edges.coverage import squares
-from omnihuman_blocks.edges.ledger import Doubt, Ledger
+from omnihuman_blocks.edges.ledger import Doubt
 from omnihuman_blocks.edges.recall import read_blocked
 from omnihuman_blocks.errors import InDoubt
 from omnihuman_blocks.providers import PROVIDERS
@@ -59,7 +60,7 @@ def run_status(arguments: argparse.Namespace) -> int:
             "ledger_usd": str(totals.charged_usd),
             "reserved_usd": str(totals.reserved_usd),
             "unknown_charges": totals.unknown_charges,
-            "in_doubt": [_doubt_record(doubt, ledger) for doubt in doubts],
+            "in_doubt": [_doubt_record(doubt) for doubt in doubts],
             "coverage": coverage_json(squares(covered(prepared))),
         }
     if arguments.json:
@@ -100,10 +101,8 @@ def _print_status(prepared: Prepared, told: dict[str, Any], doubts: Sequence[Dou
     for reason in read_reasons(prepared.folder):
         if reason["state"] == RowState.BLOCKED.value:
             print_reason(reason)
-    for doubt in doubts:
-        remedy = PROVIDERS[doubt.provider].LOST_ANSWER.remedy
-        sent = f"{doubt.intended_at:%Y-%m-%d %H:%M:%S} UTC"
-        print(f"  in doubt: {doubt.key[:12]} at {doubt.provider}, sent {sent}\n    {remedy}")
+    for line in doubt_lines(doubts, prepared.order.results, names_of(prepared.plan.rows)):
+        print(line)
 
 
 def _money_line(told: dict[str, Any]) -> str:
@@ -120,13 +119,12 @@ def _money_line(told: dict[str, Any]) -> str:
     return ", ".join(words)
 
 
-def _doubt_record(doubt: Doubt, ledger: Ledger) -> dict[str, Any]:
-    state = ledger.state(doubt.key)
+def _doubt_record(doubt: Doubt) -> dict[str, Any]:
     return {
         "job_key": doubt.key,
         "attempt": doubt.attempt,
         "provider": doubt.provider,
         "sent_at": doubt.intended_at.isoformat(),
-        "upper_bound_usd": None if state is None else state.upper_bound,
+        "upper_bound_usd": doubt.upper_bound,
         "remedy": PROVIDERS[doubt.provider].LOST_ANSWER.remedy,
     }

@@ -264,8 +264,17 @@ def markdown(summary: Summary) -> str:
 def _money_sentence(summary: Summary) -> str:
     return (
         f"{summary.jobs:,} videos, {summary.bought:,} bought now, {summary.reused:,} rows reused; "
-        f"${_cents(summary.charged_usd)} charged."
+        f"{_money_words(summary)}."
     )
+
+
+def _money_words(summary: Summary) -> str:
+    unknown = sum(tally.unknown_costs for tally in summary.tallies)
+    told = f"${_cents(summary.charged_usd)} charged"
+    if not unknown:
+        return told
+    rows = f"rows of unknown cost: {unknown:,}"
+    return f"{told}; {rows}" if summary.charged_usd else rows
 
 
 def _by_locale_and_vendor(tallies: Sequence[Tally]) -> list[tuple[str, ...]]:
@@ -279,11 +288,20 @@ def _by_locale_and_vendor(tallies: Sequence[Tally]) -> list[tuple[str, ...]]:
             f"{sum(one.rows for one in group):,}",
             f"{sum(one.rows for one in group if one.state is RowState.DONE):,}",
             f"{sum((one.video_seconds for one in group), Decimal(0)):,.1f}",
-            f"${_cents(charged(group))}",
+            _cost(group),
             f"{sum(one.unknown_costs for one in group):,}",
         )
         for (locale, vendor), group in sorted(groups.items())
     ]
+
+
+def _cost(group: Sequence[Tally]) -> str:
+    """What is known of it; an unknown cost is unknown, never 0."""
+    known = charged(group)
+    is_unknown = any(one.unknown_costs for one in group)
+    if not known and is_unknown:
+        return "unknown"
+    return f"${_cents(known)}" + (" and more" if is_unknown else "")
 
 
 def dollars(amount: Decimal) -> str:

@@ -24,6 +24,11 @@ def test_a_person_settles_doubts_and_every_word_is_kept(place: Any) -> None:
     shown = place.run("reconcile", "out")
     assert shown.code == 4, shown
     assert "dashboard" in shown.out
+    status = place.run("status", "out")
+    assert status.code == 4, status
+    assert status.out.count("in doubt: ") == 2
+    for words in ("fal-1 de-DE face0", "UTC, up to $", "dashboard", "--not-bought"):
+        assert words in status.out
     keys = {row["script_id"]: row["clip_key"] for row in place.catalogue()}
     mine = purchase.audio_sha256 == place.digest_of("fal", 1)
     was_bought, other = ("fal-1", "fal-2") if mine else ("fal-2", "fal-1")
@@ -61,6 +66,27 @@ def test_a_lost_ledger_is_founded_anew_and_buys_nothing_again(place: Any) -> Non
     said = place.generate()
     assert (said.code, said.rows) == (0, {"done": 4}), said
     assert place.counts().accepted() == before
+
+
+def test_a_lost_catalogue_is_written_anew_from_the_ledger(place: Any) -> None:
+    """Nothing is asked of any vendor; without the ledger, too, the videos say that it was there."""
+    place.add_rows(1)
+    place.lay()
+    assert place.generate().code == 0
+    lines = [{**line, "flow_run_id": None} for line in place.catalogue()]
+    asked = place.requests()
+    (place.results / "catalogue.parquet").unlink()
+    said = place.generate()
+    assert (said.code, said.rows, said.told["bought"]) == (0, {"done": 4}, 0), said
+    assert [{**line, "flow_run_id": None, "reused": False} for line in place.catalogue()] == lines
+    assert place.requests() == asked
+
+    for file in (place.results / "catalogue.parquet", *place.results.glob("ledger.db*")):
+        file.unlink()
+    said = place.generate()
+    assert said.code == 2, said
+    assert "ledger.db is missing" in said.err
+    assert place.counts().accepted() == 4
 
 
 def test_a_standing_cap_holds_for_every_invocation(place: Any) -> None:

@@ -236,11 +236,30 @@ def test_the_markdown_summary_adds_cost_up_by_locale_and_vendor() -> None:
     text = markdown(summary)
     assert "| done | 3 |" in text
     assert "| rejected |" not in text
-    assert "4 videos, 2 bought now, 0 rows reused; $1,234.57 charged." in text
-    assert "| de | fal | 4 | 3 | 30.2 | $4.80 | 1 |" in text
+    assert "4 videos, 2 bought now, 0 rows reused; $1,234.57 charged;" in text
+    assert "| de | fal | 4 | 3 | 30.2 | $4.80 and more | 1 |" in text
     assert "| (none) | a\\|b c | 1 | 0 | 0.0 | $0.00 | 0 |" in text
 
 
 def test_a_summary_without_tallies_has_no_cost_table() -> None:
     """There is nothing to break down."""
     assert "Cost by" not in markdown(Summary(rows={}, jobs=0))
+
+
+def test_a_cost_that_nobody_knows_is_not_nothing() -> None:
+    """Where all costs of a group are unknown it says so, and where some are, that there is more."""
+    tallies = (
+        Tally(state=RowState.DONE, locale="de", provider="pixazo", rows=2, unknown_costs=2),
+        Tally(state=RowState.DONE, locale="fr", provider="pixazo", cost_usd=Decimal("1.5")),
+        Tally(state=RowState.FAILED, locale="fr", provider="pixazo", unknown_costs=1),
+        Tally(state=RowState.DONE, locale="it", provider="fal", cost_usd=Decimal(2)),
+    )
+    rows = count_rows(tallies)
+    told = markdown(Summary(rows=rows, jobs=5, charged_usd=Decimal("3.5"), tallies=tallies))
+    assert "| de | pixazo | 2 | 2 | 0.0 | unknown | 2 |" in told
+    assert "| fr | pixazo | 2 | 1 | 0.0 | $1.50 and more | 1 |" in told
+    assert "| it | fal | 1 | 1 | 0.0 | $2.00 | 0 |" in told
+    assert "$3.50 charged; rows of unknown cost: 3." in told
+    only = markdown(Summary(rows=count_rows(tallies[:1]), jobs=2, tallies=tallies[:1]))
+    assert "$0.00" not in only
+    assert "rows of unknown cost: 2." in only

@@ -9,6 +9,8 @@ import sqlalchemy as sa
 
 from omnihuman_blocks.domain.job import JobKey
 from omnihuman_blocks.domain.lifecycle import Stage
+from omnihuman_blocks.domain.pricing import CostBasis
+from omnihuman_blocks.edges.ledger import money, reading
 from omnihuman_blocks.edges.ledger.records import Happening
 from omnihuman_blocks.edges.ledger.schema import events, jobs, owners
 from omnihuman_blocks.edges.ledger.store import Chapter, Transaction
@@ -18,21 +20,44 @@ Detail: TypeAlias = Mapping[str, Any]
 
 def _set_aside(detail: Detail) -> str:
     reserved = detail.get("reserved_usd")
-    money = "Its price is not known" if reserved is None else f"${reserved} was set aside"
-    return f"The purchase was written down before anything was sent. {money}."
+    amount = "Its price is not known" if reserved is None else f"${reserved} was set aside"
+    return f"The purchase was written down before anything was sent. {amount}."
+
+
+BASES = {
+    CostBasis.REPORTED.value: "as the vendor reports it",
+    CostBasis.CREDITS.value: "by the vendor's credits",
+    CostBasis.DURATION.value: "by its length and the price",
+}
+NOW = {
+    Stage.OPEN: "not bought",
+    Stage.INTENDED: "being bought at this moment",
+    Stage.IN_DOUBT: "in doubt: it may have been bought, and is not bought again",
+    Stage.ACCEPTED: "bought; the vendor is making it",
+    Stage.READY: "made by the vendor, not here yet",
+    Stage.DONE: "done: the video is here and was checked",
+    Stage.SPOILED: "failed: paid, and what was delivered is not the video",
+    Stage.FAILED: "failed: there is no video",
+}
 
 
 def _charge(detail: Detail) -> str:
     """What is known about money at this point, as a sentence of its own or nothing."""
-    if "basis" not in detail:
+    basis = detail.get("basis")
+    if basis is None:
         return ""
+    if basis == CostBasis.NOT_CHARGED.value:
+        return " Nothing was charged."
     if detail["charged_usd"] is None:
         return " What it cost is not known."
-    return f" Cost: ${detail['charged_usd']} ({detail['basis']})."
+    return f" It cost ${detail['charged_usd']}, {BASES.get(basis, basis)}."
 
 
 def _said(detail: Detail) -> str:
-    return f"{detail.get('error', 'Error')}: {detail.get('message', '')}".rstrip(".") + "."
+    """The error's own words, and its class for whoever looks for it in the catalogue."""
+    words = str(detail.get("message") or "").rstrip(".")
+    name = detail.get("error", "Error")
+    return f"{words} ({name})." if words else f"{name}."
 
 
 SENTENCES: Mapping[str, Callable[[Detail], str]] = {
@@ -74,7 +99,7 @@ class History(Chapter):
         return self._store.read(lambda tx: _happenings(tx, key))
 
     def history(self, key: JobKey) -> str:
-        """The same in plain words, a line for each event."""
+        """The same in plain words: where it stands, then a line for each event."""
         return self._store.read(lambda tx: _tell(tx, key))
 
 
@@ -104,17 +129,33 @@ def _tell(tx: Transaction, key: JobKey) -> str:
     job = tx.run(sa.select(jobs).where(jobs.c.key == key)).one_or_none()
     if job is None:
         return f"The ledger knows nothing of job {key}."
-    audio = "" if job.audio_seconds is None else f", {job.audio_seconds} s of audio"
-    heading = f"Job {key}\n{job.model} at {job.provider}{audio}"
-    return "\n".join([heading, *(_line(happening) for happening in _happenings(tx, key))])
+    audio = "" if job.audio_seconds is None else f", {job.audio_seconds.normalize():f} s of audio"
+    lines = [f"Job {key}", f"{job.model} at {job.provider}{audio}", f"Now {_now(tx, key)}"]
+    attempt, who = 0, ""
+    for happening in _happenings(tx, key):
+        if happening.attempt != attempt:
+            attempt, who = happening.attempt, ""
+            lines += ["", f"Attempt {attempt}"]
+        by = "" if happening.who == who else f"  [{happening.who}]"
+        lines.append(f"  {happening.at:%Y-%m-%d %H:%M:%S} UTC  {_sentence(happening)}{by}")
+        who = happening.who
+    return "\n".join(lines)
 
 
-def _line(happening: Happening) -> str:
+def _now(tx: Transaction, key: JobKey) -> str:
+    """Where it stands, and the money of all its attempts."""
+    state = reading.state_of(tx, key)
+    words = [NOW[state.stage]]
+    if state.charged_usd:
+        words.append(f"${money.shown(state.charged_usd)} charged in all")
+    if state.reserved_usd:
+        words.append(f"${money.shown(state.reserved_usd)} set aside for it")
+    if state.unknown_charges:
+        words.append("what it cost is not known")
+    return "; ".join(words)
+
+
+def _sentence(happening: Happening) -> str:
     detail = happening.detail if isinstance(happening.detail, dict) else {}
-    sentence = SENTENCES[happening.event](detail)
-    if detail.get("rebuilt"):
-        sentence += " (Taken from the catalogue.)"
-    return (
-        f"{happening.at:%Y-%m-%d %H:%M:%S} UTC  attempt {happening.attempt}  "
-        f"{happening.stage:<8}  {sentence}  [{happening.who}]"
-    )
+    rebuilt = " (Taken from the catalogue.)" if detail.get("rebuilt") else ""
+    return SENTENCES[happening.event](detail) + rebuilt

@@ -115,6 +115,8 @@ class Doubt:
     intended_at: datetime
     age: timedelta
     """Since its intent, by the ledger's own clock; `LONG_AGO` where that clock was set back."""
+    upper_bound: Decimal | None
+    """What it may have cost at most, and what is set aside for it; None: no price was known."""
     image: str
     audio: str
     mask: str | None
