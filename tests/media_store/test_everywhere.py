@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import pandas as pd
 import pytest
 
@@ -182,3 +183,34 @@ def test_a_second_run_brings_nothing_and_a_new_ledger_only_looks(
     assert make(replace(order, results=str(tmp_path / "second")))[1].summary.bought == 3
     assert bucket.asked("PUT") == brought
     assert (bucket.asked("HEAD") - found).total() == 4
+
+
+def test_a_finished_row_with_media_on_the_web_is_recognised_without_reading_them(
+    sandbox: Sandbox, bucket: Bucket, tables: tuple[str, str], tmp_path: Path
+) -> None:
+    """One question for each, answered without a body; a recording that changed is bought."""
+    system = fsspec.filesystem("s3")
+    for name in ("line-0.wav", "mira.png"):
+        content = (tmp_path / name).read_bytes()
+        system.pipe_file(f"{bucket.name}/{name}", content, ACL="public-read")
+    web = f"http://{bucket.server}/{bucket.name}"
+    scripts = {"script_id": ["line"], "locale": ["en"], "audio_uri": [f"{web}/line-0.wav"]}
+    pd.DataFrame(scripts).to_parquet(tables[0])
+    pd.DataFrame({"avatar_id": ["mira"], "image_uri": [f"{web}/mira.png"]}).to_parquet(tables[1])
+    order = Order(
+        scripts=tables[0],
+        avatars=tables[1],
+        results=str(tmp_path / "out"),
+        provider="pixazo",
+        options=SMALL["pixazo"],
+    )
+    assert make(order)[1].exit_code == 0
+    read = bucket.asked("GET")
+    prepared, made = make(order)
+    assert (prepared.recognised.count, made.summary.bought) == (1, 0)
+    assert bucket.asked("GET") == read
+    assert bucket.asked("GET", status="304") == {"line-0.wav": 1, "mira.png": 1}
+
+    content = (tmp_path / "line-4.wav").read_bytes()
+    system.pipe_file(f"{bucket.name}/line-0.wav", content, ACL="public-read")
+    assert make(order)[1].summary.bought == 1
