@@ -30,6 +30,9 @@ SHOWN_CHARS = 200
 OUR_TROUBLE = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.EAGAIN, errno.EINTR}
 """The machine's trouble, not the table's: it may be gone the next time."""
 
+NO_KEYS = {"NoCredentialsError", "PartialCredentialsError", "DefaultCredentialsError"}
+"""What the stores' own packages call it that they were given no keys."""
+
 
 class Unusable(Exception):
     """No bytes can be had from an address, and the table's author must do something about it."""
@@ -147,6 +150,8 @@ def _judged_elsewhere(error: Exception, scheme: str) -> Exception:
         return Unusable(f"cannot be read: {error}")
     if isinstance(error, FileNotFoundError | NotADirectoryError | PermissionError):
         return _judged(error)
+    if type(error).__name__ in NO_KEYS:
+        return Unusable(f"needs the keys of {scheme}:// in the environment ({error})")
     return Transient(
         f"{scheme}:// cannot be read now ({type(error).__name__}: {error}). Run again."
     )

@@ -19,6 +19,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 
 from omnihuman_blocks.domain.addresses import is_public, is_web, without_credentials
 from omnihuman_blocks.domain.job import Staged
+from omnihuman_blocks.edges.places import NO_KEYS
 from omnihuman_blocks.errors import CannotStart, Refused, Transient
 
 T = TypeVar("T")
@@ -173,6 +174,8 @@ class MediaStore:
         except (PermissionError, FileNotFoundError) as error:
             raise Refused(f"{self.place.url} cannot be {what}: {error}", "media_store") from error
         except Exception as error:  # every store has errors of its own
+            if type(error).__name__ in NO_KEYS:
+                raise Refused(f"{self.place.url} needs its keys: {error}", "media_store") from error
             raise Transient(
                 f"{self.place.url} cannot be {what} now: {type(error).__name__}: {error}"
             ) from error

@@ -8,8 +8,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import pytest
 
+from omnihuman_blocks.edges.places import Unusable, find
 from omnihuman_blocks.edges.store import PROBE, SIGNED_FOR, MediaStore, StorePlace
 from omnihuman_blocks.errors import CannotStart, Refused, Transient
 
@@ -90,6 +92,11 @@ def test_without_keys_nothing_can_be_signed(
     store = MediaStore(StorePlace(url=bucket.url))
     with pytest.raises(CannotStart, match="keys into the environment"):
         store.check_reach(nearby=True)
+    with pytest.raises(Refused, match="needs its keys"):
+        store.put("a.wav", b"sound", "audio/wav")
+    fsspec.filesystem("s3").clear_instance_cache()
+    with pytest.raises(Unusable, match="needs the keys"):
+        find(f"{bucket.url}/a.wav")
 
 
 def test_a_bucket_that_is_not_there_says_no_and_one_that_is_away_not_now(
