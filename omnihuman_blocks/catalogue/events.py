@@ -43,7 +43,7 @@ def resource_of(results: str) -> dict[str, str]:
     address = address_of(results)
     return {
         "prefect.resource.id": f"omnihuman.catalogue.{address}",
-        "prefect.resource.name": results.rstrip("/").rpartition("/")[2] or results,
+        "prefect.resource.name": address.rpartition("/")[2],
         "omnihuman.results": address,
         "omnihuman.gallery": f"{address}/index.html",
     }
