@@ -89,7 +89,9 @@ def test_a_joined_video_that_is_lost_is_joined_again_and_not_bought(workshop: Wo
     video = workshop.results / row["video_uri"]
     for part in row["parts"]:
         (workshop.results / "videos" / f"{part['job_key']}.mp4").unlink()
-    assert workshop.plan().recognised.count == 1, "the parts' own files are no longer missed"
+    assert workshop.plan().recognised.count == 1
+    looked_at = workshop.plan(strict=True)
+    assert (looked_at.recognised.count, looked_at.errands()) == (0, []), "parts are not missed"
     content = video.read_bytes()
     video.unlink()
     _, made = workshop.make()
@@ -116,16 +118,26 @@ def test_a_part_that_fails_leaves_the_others_and_only_it_is_bought_again(
 
 
 def test_parts_that_cannot_be_joined_are_told_and_kept(workshop: Workshop) -> None:
-    """A disk that lost a part's file behind our back."""
+    """Somebody has exchanged the files of two parts, and then broken one."""
     workshop.lay(text(SHORT))
     prepared, _ = workshop.make(until_joined=False)
-    clip = prepared.plan.rows[0].parts[0].job.key
-    (workshop.results / "videos" / f"{clip}.mp4").write_bytes(b"<html>")
+    keys = [part.job.key for part in prepared.plan.rows[0].parts]
+    first, second = (workshop.results / "videos" / f"{key}.mp4" for key in keys[:2])
+    whole = first.read_bytes()
+    first.write_bytes(second.read_bytes())
+    for content, why in ((None, "this row's audio"), (b"<html>", "Invalid data")):
+        if content is not None:
+            first.write_bytes(content)
+        _, made = workshop.make()
+        (row,) = workshop.catalogue()
+        assert (made.exit_code, row["state"], row["error_class"]) == (1, "failed", "BadDelivery")
+        assert "could not be joined" in row["error_message"]
+        assert why in row["error_message"]
+        assert {part["state"] for part in row["parts"]} == {"done"}
+    assert not (workshop.results / "videos" / f"{row['clip_key']}.mp4").exists()
+    first.write_bytes(whole)
     _, made = workshop.make()
-    (row,) = workshop.catalogue()
-    assert (made.exit_code, row["state"], row["error_class"]) == (1, "failed", "BadDelivery")
-    assert "could not be joined" in row["error_message"]
-    assert {part["state"] for part in row["parts"]} == {"done"}
+    assert (made.exit_code, made.summary.bought) == (0, 0)
 
 
 @pytest.mark.parametrize("kind", ["text", "audio_uri"])
