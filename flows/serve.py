@@ -11,6 +11,7 @@ import os
 
 from prefect import serve
 from prefect.deployments.runner import RunnerDeployment
+from prefect.schedules import Cron
 
 from flows.estimate_catalogue import estimate
 from flows.generate_catalogue import generate
@@ -38,10 +39,13 @@ def deployments(said: argparse.Namespace) -> list[RunnerDeployment]:
     folder = {"results": said.results, "ledger": said.ledger}
     tables = {"scripts": said.scripts, "avatars": said.avatars, "provider": said.provider, **folder}
     budget = {"budget": said.budget}
+    # Without their names Prefect would not take the place of schedules that have some.
+    nightly = Cron(said.cron, timezone="UTC", slug="nightly")
+    daytime = Cron(DAYTIME, timezone="UTC", slug="daytime")
     return [
-        generate.to_deployment("generate-catalogue", parameters=tables | budget, cron=said.cron),
+        generate.to_deployment("generate-catalogue", parameters=tables | budget, schedule=nightly),
         retry.to_deployment("retry-failed", parameters=folder | budget),
-        reconcile.to_deployment("reconcile", parameters=folder, cron=DAYTIME),
+        reconcile.to_deployment("reconcile", parameters=folder, schedule=daytime),
         estimate.to_deployment("estimate", parameters=tables),
     ]
 

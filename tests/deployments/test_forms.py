@@ -142,5 +142,5 @@ def test_serving_and_deploying_are_the_same_deployments(monkeypatch: pytest.Monk
         other = served[deployment["name"]]
         assert str(other.entrypoint).endswith(deployment["entrypoint"])
         assert set(other.parameters) == set(deployment["parameters"])
-        crons = [one["cron"] for one in deployment.get("schedules", [])]
-        assert [one.schedule.cron for one in other.schedules or []] == crons
+        written = [(one["cron"], one["slug"]) for one in deployment.get("schedules", [])]
+        assert [(one.schedule.cron, one.slug) for one in other.schedules or []] == written
