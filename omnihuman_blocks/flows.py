@@ -92,7 +92,7 @@ def generate_catalogue(
             else None,
             strict=strict,
             no_split=no_split,
-            checks={name: str(value) for name, value in (checks or {}).items()},
+            checks=_words(checks),
             soft_captions=soft_captions,
             ledger=ledger,
             webhook_url=webhook_url,
@@ -120,6 +120,7 @@ def retry_failed(
     max_in_flight: int | None = None,
     ledger: str | None = None,
     *,
+    checks: Mapping[str, float | str] | None = None,
     is_scheduled: bool = False,
     webhook_url: str | None = None,
     speech: str | None = None,
@@ -136,6 +137,8 @@ def retry_failed(
         budget: What this run may add at most, in dollars.
         max_in_flight: Jobs at one vendor at once.
         ledger: Address of the ledger, where it is not the file in the results folder.
+        checks: Thresholds of the checks that are to be others than they were. A paid file that
+            was kept aside and passes now is delivered, not bought again.
         is_scheduled: Nobody asks, it comes around by itself: a job is left alone after three
             attempts.
         webhook_url: Public address under which vendors reach `omnihuman webhooks`, where it is
@@ -152,6 +155,7 @@ def retry_failed(
         return replace(
             noted,
             again=Again(classes=frozenset(only or ()), is_scheduled=is_scheduled),
+            checks={**noted.checks, **_words(checks)},
             budget=_dollars(budget),
             max_in_flight=max_in_flight,
             webhook_url=webhook_url or noted.webhook_url,
@@ -245,6 +249,10 @@ def estimate_catalogue(
 def _dollars(amount: float | str | None) -> Decimal | None:
     """A form sends fractions; written out they are the amount that was meant."""
     return None if amount is None else Decimal(str(amount))
+
+
+def _words(checks: Mapping[str, float | str] | None) -> dict[str, str]:
+    return {name: str(value) for name, value in (checks or {}).items()}
 
 
 def _prices(prices: Mapping[str, float | str] | None) -> dict[str, Decimal]:

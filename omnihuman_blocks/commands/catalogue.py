@@ -18,6 +18,7 @@ from omnihuman_blocks.catalogue.preparing import (
 from omnihuman_blocks.commands.words import (
     Commands,
     add_buying,
+    add_checks,
     add_command,
     add_ledger,
     add_speech,
@@ -151,6 +152,7 @@ def add_retry(commands: Commands) -> None:
         metavar="CLASS",
         help="classes of errors (column error_class), whatever they cost",
     )
+    add_checks(words)
     add_buying(words)
     add_speech(words)
     add_store(words)
@@ -175,6 +177,7 @@ def run_retry(arguments: argparse.Namespace) -> int:
     parameters = {
         "results": arguments.results,
         "only": arguments.only,
+        "checks": checks_of(arguments.check),
         "budget": arguments.budget,
         "max_in_flight": arguments.max_in_flight,
         "ledger": arguments.ledger,

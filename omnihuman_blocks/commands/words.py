@@ -56,13 +56,7 @@ def add_tables(words: argparse.ArgumentParser) -> None:
         metavar="VENDOR=USD",
         help="dollars per second, where you know better",
     )
-    words.add_argument(
-        "--check",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="a threshold of a check, such as black=2 or loudness=off",
-    )
+    add_checks(words)
     words.add_argument("--strict", action="store_true", help="reject wishes a model cannot honour")
     words.add_argument(
         "--no-split",
@@ -107,6 +101,17 @@ def add_store(words: argparse.ArgumentParser) -> None:
 def store_from(arguments: argparse.Namespace) -> dict[str, str | None]:
     """The words of `add_store`."""
     return {name: getattr(arguments, name) for name in ("media_store", "media_store_public")}
+
+
+def add_checks(words: argparse.ArgumentParser) -> None:
+    """--check"""
+    words.add_argument(
+        "--check",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a threshold of a check, such as black=2 or loudness=off",
+    )
 
 
 def add_ledger(words: argparse.ArgumentParser) -> None:

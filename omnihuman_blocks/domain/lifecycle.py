@@ -14,7 +14,7 @@ A new attempt at the same job is a new walk through this table under the next nu
    ^               |  |  \              |  ^               |                |
    |  turn away    |  |   \ refuse      | fail            | spoil          |
    +---------------+  |    +-----> FAILED <+               v                |
-   |  lose/orphan     v                    |            SPOILED             |
+   |  lose/orphan     v                    |            SPOILED -- deliver ->|
    +------------- IN_DOUBT ----------------+               |                |
      rule out         |  adopt -> ACCEPTED  <--- look again +----------------+
 ```
@@ -102,6 +102,8 @@ TRANSITIONS: MappingProxyType[tuple[Stage, Event], Stage] = MappingProxyType(
         (S.READY, E.LOOK_AGAIN): S.ACCEPTED,
         (S.READY, E.DELIVER): S.DONE,
         (S.READY, E.SPOIL): S.SPOILED,
+        # Somebody moved a threshold, and the file that was kept aside passes now.
+        (S.SPOILED, E.DELIVER): S.DONE,
         (S.SPOILED, E.LOOK_AGAIN): S.ACCEPTED,
         (S.DONE, E.LOOK_AGAIN): S.ACCEPTED,
     }

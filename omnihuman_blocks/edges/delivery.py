@@ -121,6 +121,15 @@ def put_aside(path: Path, key: str, suffix: Suffix = "mp4") -> Path:
     return path.replace(path.with_name(f"{key}.rejected.{suffix}"))
 
 
+def put_back(kept: Path, final: Path) -> Delivered:
+    """A file that was kept aside gets the name of a clip after all."""
+    with kept.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    kept.replace(final)
+    _sync_folder(final.parent)
+    return Delivered(path=final, size=final.stat().st_size, sha256=digest)
+
+
 def sweep(folder: Path) -> int:
     """Removes what processes that were killed have left half-way, a day ago or longer."""
     stale = [part for part in folder.glob(".*.part") if _age_seconds(part) > STALE_SECONDS]

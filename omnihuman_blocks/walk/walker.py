@@ -192,6 +192,10 @@ class Walker:
         asked = self.errand.again and not self.asked_again
         if asked and (self.errand.paid_too or _was_free(state)):
             self.asked_again = True
+            if state.stage is Stage.SPOILED and await fetching.judge_again(
+                self.house, self.desk, self.job, state
+            ):
+                return True
         elif state.stage is Stage.FAILED and state.retryable and _was_free(state):
             if not self.free_retries:
                 return False

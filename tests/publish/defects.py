@@ -20,7 +20,8 @@ def taken_apart(clip: bytes) -> tuple[Frames, Fraction, Wave]:
     with av.open(io.BytesIO(clip), mode="r") as source:
         rate = source.streams.video[0].average_rate or Fraction(25)
         frames = [
-            frame.to_ndarray(format="yuv420p") for frame in source.decode(source.streams.video[0])
+            np.asarray(frame.to_ndarray(format="yuv420p"), dtype=np.uint8)
+            for frame in source.decode(source.streams.video[0])
         ]
     return frames, Fraction(rate), heard(clip)
 

@@ -17,10 +17,11 @@ from omnihuman_blocks.edges.clip import clip_facts
 from omnihuman_blocks.edges.likeness import RATE, waveform
 from omnihuman_blocks.edges.loudness import loudness
 from omnihuman_blocks.edges.sound import listen
-from omnihuman_blocks.sandbox.render_clip import render
+from omnihuman_blocks.sandbox.render_clip import Container, render
 
 DEMO = Path(str(files("omnihuman_blocks"))) / "demo"
 VOICES = sorted((DEMO / "audio").glob("*.mp3"))
+CONTAINERS: tuple[Container, ...] = ("mp4", "webm", "mov")
 FACES = sorted((DEMO / "avatars").glob("*.jpg"))
 
 
@@ -37,7 +38,7 @@ def films() -> list[tuple[bytes, bytes]]:
                     audio=audio,
                     mask=None,
                     resolution="720p",
-                    container=("mp4", "webm", "mov")[number % 3],  # type: ignore[arg-type]
+                    container=CONTAINERS[number % 3],
                     quality="fast",
                 ),
                 audio,

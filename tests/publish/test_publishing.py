@@ -138,7 +138,8 @@ def test_what_is_there_is_left_alone_and_what_is_missing_is_made(studio: Studio)
     """The second invocation makes nothing; one that comes after a kill makes the rest."""
     rows = [studio.row(0), studio.row(1)]
     first = studio.publish(*rows)
-    assert len(names := published_names(studio.folder)) == 6
+    names = published_names(studio.folder)
+    assert len(names) == 6
     for name in names:
         os.utime(studio.path(name), (0, 0))
     assert studio.publish(*rows) == first
@@ -195,7 +196,7 @@ def test_times_that_an_engine_told_are_used(studio: Studio) -> None:
     """They lie beside its audio, by the recipe; those of another file are not believed."""
     words = [
         [word, str(at), str(at + Decimal("0.3"))]
-        for word, at in zip(WORDS.split(), np.arange(12) * Decimal("0.35"), strict=True)
+        for word, at in ((word, n * Decimal("0.35")) for n, word in enumerate(WORDS.split()))
     ]
     kept = studio.path("speech/" + "b" * 32 + ".json")
     kept.parent.mkdir()
