@@ -424,11 +424,11 @@ def _again(wish: Again | None, outcomes: Mapping[JobKey, JobOutcome]) -> dict[Jo
     for key, outcome in outcomes.items():
         if outcome.stage not in (Stage.FAILED, Stage.SPOILED):
             continue
+        if wish.is_scheduled and outcome.attempt >= MOST_ATTEMPTS:
+            continue
         if outcome.error_class in wish.classes:
             chosen[key] = True
-        elif wish.classes or (wish.is_scheduled and outcome.attempt >= MOST_ATTEMPTS):
-            continue
-        elif _may_try(outcome):
+        elif not wish.classes and _may_try(outcome):
             chosen[key] = False
     return chosen
 
