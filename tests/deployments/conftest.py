@@ -267,7 +267,7 @@ def _is_up(url: str) -> bool:
 
 def server_settings() -> dict[str, str]:
     """The batching that compose.yaml gives its server."""
-    import yaml  # noqa: PLC0415 - Prefect brings it
+    import yaml  # type: ignore[import-untyped]  # noqa: PLC0415 - Prefect brings it
 
     compose = yaml.safe_load((ROOT / "deployments" / "compose.yaml").read_text())
     set_there = compose["services"]["server"]["environment"]

@@ -157,6 +157,7 @@ def run_here(night: Night, flow_run: str) -> None:
     """What a worker would do, in this process: a start of Python less."""
     with get_client(sync_client=True) as client:
         known = client.read_flow_run(UUID(flow_run))
+        assert known.deployment_id is not None
         entrypoint = client.read_deployment(known.deployment_id).entrypoint
     run_flow(load_flow_from_entrypoint(f"{night.root}/{entrypoint}"), known, return_type="state")
 

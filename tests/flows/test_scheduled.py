@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from prefect import Flow
 from prefect.flows import load_flow_from_entrypoint
 
 from omnihuman_blocks.catalogue.preparing import _again
@@ -36,5 +38,5 @@ def test_a_schedule_makes_three_attempts_and_a_person_more(classes: frozenset[st
 def test_a_deployed_retry_is_a_schedule() -> None:
     """Nobody has to remember to say so."""
     file = Path(__file__).parents[2] / "flows" / "retry_failed.py"
-    flow = load_flow_from_entrypoint(f"{file}:retry")
+    flow: Flow[..., Any] = load_flow_from_entrypoint(f"{file}:retry")
     assert flow.parameters.properties["is_scheduled"]["default"] is True
