@@ -16,7 +16,7 @@ $(BIN)/python:
 
 $(VENV)/.runtime: pyproject.toml requirements.lock | $(BIN)/python
 	@echo "Setting up: installing the package and what it needs (about a minute the first time)"
-	$(PIP) install -q --constraint requirements.lock --editable .
+	$(PIP) install -q --constraint requirements.lock --editable '.[speech]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml requirements.lock | $(BIN)/python
