@@ -59,6 +59,7 @@ from omnihuman_blocks.edges.remembered import (
     media_on_the_web,
 )
 from omnihuman_blocks.edges.results_folder import ResultsFolder
+from omnihuman_blocks.edges.sheets import Sheet
 from omnihuman_blocks.edges.speech import Speech
 from omnihuman_blocks.edges.tables import Asked, Tables, read_tables
 from omnihuman_blocks.errors import CannotStart, InvalidRow, OmniHumanError, Refused
@@ -333,7 +334,7 @@ def _settings(tables: Tables, on_offer: Mapping[str, Offer], speech: Speech, ord
     return {
         "strict": order.strict,
         "no_split": order.no_split,
-        "speech": speech.settings,
+        "speech": speech.settings if _has_texts(tables.scripts) else None,
         "offers": {
             name: {
                 "model": offer.model,
@@ -344,6 +345,12 @@ def _settings(tables: Tables, on_offer: Mapping[str, Offer], speech: Speech, ord
         "default": tables.asked.provider,
         "wishes": {name: str(value) for name, value in tables.asked.wishes.items()},
     }
+
+
+def _has_texts(scripts: Sheet) -> bool:
+    """Whether a row may have to be spoken; else it does not matter who would speak."""
+    is_recorded = scripts.has("audio_uri") and not scripts.ours["audio_uri"].null_count
+    return scripts.has("text") and not is_recorded
 
 
 def _prints(tables: Tables, memory: LedgerMemory, settings: Json) -> pa.Array:
