@@ -294,8 +294,6 @@ class CopiedSound:
                 continue  # what comes before the sound of this clip, where the last one goes on
             laid += self._silence_until(wanted, size)
             laid.append(self._put(one, size))
-        if end is not None:
-            laid += self._silence_until(end, size)
         return laid
 
     def end(self) -> list[Timed]:

@@ -25,7 +25,7 @@ from omnihuman_blocks.catalogue.preparing import Prepared, open_ledger, plan_ord
 from omnihuman_blocks.domain import pacing
 from omnihuman_blocks.edges import places
 from omnihuman_blocks.sandbox.server import Sandbox
-from omnihuman_blocks.sandbox.settings import Settings
+from omnihuman_blocks.sandbox.settings import Settings, Vendor
 from omnihuman_blocks.walk.opening import Setting, open_house
 from omnihuman_blocks.walk.order import Order, open_shop
 from omnihuman_blocks.walk.walker import Ending, walk
@@ -142,7 +142,7 @@ class Workshop:
     def states(self) -> Counter[str]:
         return Counter(row["state"] for row in self.catalogue())
 
-    def charged(self, vendor: str = "runware") -> int:
+    def charged(self, vendor: Vendor = "runware") -> int:
         return self.sandbox.counts().charged(vendor)
 
 

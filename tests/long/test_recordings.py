@@ -29,7 +29,7 @@ PAUSES = ((12.0, 12.5), (26.0, 26.8), (28.2, 28.4), (44.0, 44.6), (68.9, 69.3))
 
 
 def samples_of(content: bytes) -> Any:
-    with av.open(io.BytesIO(content)) as container:
+    with av.open(io.BytesIO(content), "r") as container:
         return np.concatenate(
             [frame.to_ndarray().reshape(-1) for frame in container.decode(audio=0)]
         )
@@ -37,7 +37,7 @@ def samples_of(content: bytes) -> Any:
 
 def as_mp3(content: bytes) -> bytes:
     file = io.BytesIO()
-    with av.open(io.BytesIO(content)) as source, av.open(file, "w", format="mp3") as target:
+    with av.open(io.BytesIO(content), "r") as source, av.open(file, "w", format="mp3") as target:
         stream = target.add_stream("libmp3lame", rate=16000)
         for frame in source.decode(audio=0):
             target.mux(stream.encode(frame))

@@ -134,7 +134,8 @@ def test_parts_that_cannot_be_joined_are_told_and_kept(workshop: Workshop) -> No
         assert "could not be joined" in row["error_message"]
         assert why in row["error_message"]
         assert {part["state"] for part in row["parts"]} == {"done"}
-    assert not (workshop.results / "videos" / f"{row['clip_key']}.mp4").exists()
+    joined = prepared.plan.rows[0].clip_key
+    assert not (workshop.results / "videos" / f"{joined}.mp4").exists()
     first.write_bytes(whole)
     _, made = workshop.make()
     assert (made.exit_code, made.summary.bought) == (0, 0)

@@ -18,6 +18,7 @@ from omnihuman_blocks.catalogue.concluding import Conclusion, conclude, join, wr
 from omnihuman_blocks.catalogue.preparing import Prepared, open_ledger, prepare
 from omnihuman_blocks.edges.clip import clip_facts
 from omnihuman_blocks.sandbox.server import Sandbox
+from omnihuman_blocks.sandbox.settings import Vendor
 from omnihuman_blocks.walk.opening import Setting, open_house
 from omnihuman_blocks.walk.order import Order, open_shop
 from omnihuman_blocks.walk.walker import Ending, walk
@@ -70,7 +71,7 @@ def order(
 
 @pytest.mark.parametrize("vendor", ["runware", "fal", "pixazo", "aimlapi"])
 def test_a_long_recording_is_bought_in_parts(
-    sandbox: Sandbox, order: Order, tmp_path: Path, vendor: str
+    sandbox: Sandbox, order: Order, tmp_path: Path, vendor: Vendor
 ) -> None:
     """Pixazo states no limit: its advice counts, and its parts go to the bucket."""
     made = make(replace(order, provider=vendor))
@@ -79,7 +80,8 @@ def test_a_long_recording_is_bought_in_parts(
     assert len(row["parts"]) == sandbox.counts().charged(vendor) == 2
     assert max(part["seconds"] for part in row["parts"]) <= 29.5
     facts = clip_facts(tmp_path / "out" / row["video_uri"], (tmp_path / "long.flac").read_bytes())
-    assert (facts.broken, facts.black_seconds) == (None, 0)
+    assert facts.broken is None
+    assert facts.black_seconds == 0
     assert float(facts.video_seconds) == pytest.approx(SECONDS, abs=0.15)
     assert float(facts.sound_seconds) == pytest.approx(SECONDS, abs=0.15)
     assert facts.likeness is not None

@@ -54,10 +54,13 @@ def row(make_row: Make, make_plan: Make) -> PlannedRow:
 
 
 def test_each_stretch_is_a_job_and_the_row_is_their_sum(row: PlannedRow) -> None:
-    assert [(part.start_seconds, part.seconds) for part in row.parts] == [(0, 20), (20, 15)]
+    assert [(part.start_seconds, part.seconds) for part in row.parts] == [
+        (Decimal(0), Decimal(20)),
+        (Decimal(20), Decimal(15)),
+    ]
     assert len({part.job.key for part in row.parts}) == 2
     assert row.clip_key == clip_key([part.job.key for part in row.parts])
-    assert (row.seconds, row.quote) == (35, Decimal("5.60"))
+    assert (row.seconds, row.quote) == (Decimal(35), Decimal("5.60"))
     assert row.notes[0] == "In two."
 
 
@@ -139,5 +142,9 @@ def test_a_part_that_failed_leaves_the_other_bought(row: PlannedRow) -> None:
 
 def test_every_resolution_is_looked_at(make_offer: Make) -> None:
     options, _ = make_offer().options.understand({})
-    assert [one.resolution for one in each_resolution(options)] == ["1080p", "720p", "1080p"]
+    assert [one.content()["resolution"] for one in each_resolution(options)] == [
+        "1080p",
+        "720p",
+        "1080p",
+    ]
     assert list(each_resolution(Options())) == [Options()]
