@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types contracts check coverage lock clean
+.PHONY: help setup demo test lint types contracts check coverage lock clean fuzz soak
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -45,6 +45,14 @@ test: coverage ## the whole suite
 coverage: $(VENV)/.dev ## the deciding rooms, whose branches must all be covered
 	$(BIN)/python -m pytest -n 2 $(DECIDING) \
 	  --cov --cov-report=term-missing:skip-covered --cov-fail-under=100 --cov-config=tests/coverage.ini
+
+KILLS ?= 2000
+fuzz: $(VENV)/.dev ## kills the walk some thousand times (KILLS, OMNIHUMAN_FUZZ_SEED); what it found last is in docs/reliability.md
+	$(BIN)/python -m tests.fuzz --kills $(KILLS)
+
+ROWS ?= 10000
+soak: $(VENV)/.dev ## a catalogue of ROWS rows at vendors that lose answers, fail and swap files
+	$(BIN)/python bench/soak.py --rows $(ROWS)
 
 lint: $(VENV)/.dev ## ruff: rules and format
 	$(BIN)/ruff check .
