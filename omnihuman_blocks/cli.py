@@ -18,7 +18,7 @@ from omnihuman_blocks.commands.ledger import add_ledger_command, add_reconcile
 from omnihuman_blocks.commands.prefect_here import STOPPED
 from omnihuman_blocks.commands.status import add_status
 from omnihuman_blocks.commands.webhooks import add_webhooks
-from omnihuman_blocks.commands.words import Commands
+from omnihuman_blocks.commands.words import Commands, port
 from omnihuman_blocks.errors import CannotStart, OmniHumanError
 
 CANNOT_START = 2
@@ -85,7 +85,7 @@ def add_sandbox(commands: Commands) -> None:
         epilog=SANDBOX_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    words.add_argument("--port", type=_port, default=0, help="0, the default, takes a free one")
+    words.add_argument("--port", type=port, default=0, help="0, the default, takes a free one")
     words.add_argument("--faults", metavar="FILE", help="rules for what goes wrong, as JSON")
     words.add_argument("--settings", metavar="FILE", help="settings to change, as JSON")
     words.add_argument(
@@ -102,13 +102,6 @@ def add_sandbox(commands: Commands) -> None:
     )
     words.add_argument("--quiet", action="store_true", help="no line per purchase")
     words.set_defaults(run=run_sandbox)
-
-
-def _port(word: str) -> int:
-    number = int(word)
-    if not 0 <= number <= 65535:
-        raise argparse.ArgumentTypeError(f"{number} is no port; it must lie between 0 and 65535")
-    return number
 
 
 def _at_least_one(word: str) -> int:

@@ -11,7 +11,7 @@ import signal
 import sys
 
 from omnihuman_blocks.catalogue.preparing import ledger_of, open_ledger
-from omnihuman_blocks.commands.words import Commands, add_command, add_place
+from omnihuman_blocks.commands.words import Commands, add_command, port
 from omnihuman_blocks.domain.summary import EXIT_DONE
 from omnihuman_blocks.edges.ledger import Ledger
 from omnihuman_blocks.walk.order import Order
@@ -29,12 +29,17 @@ def add_webhooks(commands: Commands) -> None:
         example="omnihuman webhooks --port 8710 --results out",
     )
     words.add_argument(
-        "--port", type=int, default=DEFAULT_PORT, help=f"default {DEFAULT_PORT}; 0 takes a free one"
+        "--port",
+        type=port,
+        default=DEFAULT_PORT,
+        help=f"default {DEFAULT_PORT}; 0 takes a free one",
     )
     words.add_argument(
         "--host", default=LOOPBACK, help="default 127.0.0.1: a proxy on this machine passes on"
     )
-    add_place(words)
+    which = words.add_mutually_exclusive_group(required=True)
+    which.add_argument("--results", metavar="DIR", help="the results folder, for its ledger")
+    which.add_argument("--ledger", metavar="URL", help="the ledger, where it is not DIR/ledger.db")
     words.set_defaults(run=run_webhooks)
 
 
@@ -46,7 +51,8 @@ def run_webhooks(arguments: argparse.Namespace) -> int:
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(message)s", force=True
     )
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    for chatty in ("httpx", "uvicorn"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     with _ledger(arguments) as ledger, bind(arguments.host, arguments.port) as listener:
         app = app_for(ledger, environment=os.environ)
         serving = server(app)
@@ -66,16 +72,19 @@ def run_webhooks(arguments: argparse.Namespace) -> int:
 
 def _ledger(arguments: argparse.Namespace) -> Ledger:
     """May be new: whoever wants callbacks starts the receiver before the first purchase."""
-    address = ledger_of(arguments.results, arguments.ledger)
-    return open_ledger(
-        Order(scripts="", avatars="", results=arguments.results, provider="", ledger=address)
-    )
+    if arguments.ledger is not None:
+        return Ledger.open(arguments.ledger)
+    results = arguments.results
+    address = ledger_of(results, None)
+    return open_ledger(Order(scripts="", avatars="", results=results, provider="", ledger=address))
 
 
-def _say_where(ledger: Ledger, host: str, port: int) -> None:
+def _say_where(ledger: Ledger, host: str, number: int) -> None:
     intents = ledger.totals().intents
     shown = f"[{host}]" if ":" in host else host
-    print(f"Listening at http://{shown}:{port} for the ledger {ledger.address} ({intents} intents)")
+    print(
+        f"Listening at http://{shown}:{number} for the ledger {ledger.address} ({intents} intents)"
+    )
     print("Pass a public https address on to it, and name that: generate … --webhook-url https://…")
     if not _is_loopback(host):
         print(

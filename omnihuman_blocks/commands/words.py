@@ -222,6 +222,14 @@ def print_json(told: Mapping[str, Any]) -> None:
     print()
 
 
+def port(text: str) -> int:
+    """A port; 0 takes a free one."""
+    number = int(text)
+    if not 0 <= number <= 65535:
+        raise argparse.ArgumentTypeError(f"{number} is no port; it must lie between 0 and 65535")
+    return number
+
+
 def _positive(text: str) -> int:
     number = int(text)
     if number < 1:

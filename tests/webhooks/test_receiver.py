@@ -22,6 +22,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from omnihuman_blocks.domain.identity import attempt_uuid
+from omnihuman_blocks.domain.job import JobKey
 from omnihuman_blocks.domain.lifecycle import Stage
 from omnihuman_blocks.edges.http import Http
 from omnihuman_blocks.edges.ledger import Ledger
@@ -106,7 +107,7 @@ async def bought(sandbox: Sandbox, receiver: Receiver, house: OpenHouse, errand:
     async with house(receiver.url) as here:
         for one in jobs.values():
             await walk(here, one, until=(Stage.IN_DOUBT,))
-    tickets = {one.vendor: one.ticket for one in sandbox.counts().purchases}
+    tickets = {str(one.vendor): one.ticket for one in sandbox.counts().purchases}
     with httpx.Client(timeout=20, trust_env=False) as http:
         yield Bought(receiver, sandbox, jobs, tickets, http)
 
@@ -120,7 +121,9 @@ LIES: dict[str, tuple[str, Callable[[Bought], int]]] = {
     "a vendor that nobody knows": ("unknown", lambda b: b.call("nobody", token=b.token("fal"))),
     "another buyer's task": (
         "forged",
-        lambda b: b.call("runware", json.dumps({"taskUUID": attempt_uuid("0" * 64, 1)}).encode()),
+        lambda b: b.call(
+            "runware", json.dumps({"taskUUID": attempt_uuid(JobKey("0" * 64), 1)}).encode()
+        ),
     ),
     "fal without a signature": ("forged", lambda b: b.call("fal")),
     "fal with another body": ("forged", lambda b: b.call("fal", headers=b.signed(b"another"))),
