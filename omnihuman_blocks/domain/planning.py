@@ -133,8 +133,9 @@ def _plan_entry(entry: Entry, circumstances: Circumstances) -> PlannedRow:
     if options is not None:
         limits = offer.limits(options)
         for found in (*media.values(), *(stretch.audio for stretch in speech.stretches)):
-            can_bring = offer.can_bring(found.kind)
-            draft.problems.extend(breaches(limits, found, convertible=can_bring))
+            # A file of ours has to be brought in any case, and can be brought as a copy.
+            can_copy = offer.can_bring(found.kind) or not is_web(found.uri)
+            draft.problems.extend(breaches(limits, found, convertible=can_copy))
         if not draft.problems:
             return _planned(draft, options, media, speech, ignored)
     return _rejected_at(draft, options, speech)

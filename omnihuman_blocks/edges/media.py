@@ -20,7 +20,7 @@ from omnihuman_blocks.domain.addresses import is_web
 from omnihuman_blocks.domain.job import Media, MediaKind, Upload
 from omnihuman_blocks.domain.limits import COLUMNS
 from omnihuman_blocks.edges.picture import look
-from omnihuman_blocks.edges.places import Place, Unusable, find, locate, shown
+from omnihuman_blocks.edges.places import Place, Unusable, find, is_near, locate, shown
 from omnihuman_blocks.edges.sound import listen
 from omnihuman_blocks.errors import InvalidRow, Refused
 
@@ -35,7 +35,7 @@ LARGEST = {
     MediaKind.AUDIO: 256 * 1024 * 1024,
 }
 """Far beyond what any vendor takes. Bounds what one thread holds in memory at a time."""
-WEB_AT_ONCE = 16
+FAR_AT_ONCE = 16
 KEPT = 100_000
 MEDIA_TYPES = {
     "jpeg": "image/jpeg",
@@ -129,7 +129,7 @@ class Examiner:
         self._pool = pool
         self._memory = memory
         self._look = look
-        self._web = asyncio.Semaphore(WEB_AT_ONCE)
+        self._far = asyncio.Semaphore(FAR_AT_ONCE)
         self._begun: OrderedDict[tuple[MediaKind, str], asyncio.Task[Media]] = OrderedDict()
 
     async def examine(self, uri: str, kind: MediaKind, base: Path | str) -> Media:
@@ -171,12 +171,23 @@ class Examiner:
 
     async def _examine(self, address: str, kind: MediaKind) -> Media:
         try:
-            if not is_web(address):
+            if is_near(address):
                 return await self._in_pool(_examine_file, address, kind, self._memory)
-            async with self._web:
-                return await self._examine_web(address, kind)
+            async with self._far:
+                if is_web(address):
+                    return await self._examine_web(address, kind)
+                return await self._examine_far(address, kind)
         except Unusable as error:
             raise _invalid(kind, address, error) from error
+
+    async def _examine_far(self, address: str, kind: MediaKind) -> Media:
+        """Waiting for somebody's bucket holds up no thread that decodes."""
+        found = await asyncio.to_thread(_read_unless_known, address, kind, self._memory)
+        if isinstance(found, Media):
+            return found
+        media = await self._in_pool(_facts, address, kind, found.content)
+        await asyncio.to_thread(_remember, media, found.mark, self._memory)
+        return media
 
     async def _examine_web(self, address: str, kind: MediaKind) -> Media:
         if self._memory is None or self._look is None:
@@ -200,8 +211,10 @@ class Examiner:
 
     async def _bytes(self, address: str, kind: MediaKind) -> bytes:
         try:
-            if not is_web(address):
+            if is_near(address):
                 return await self._in_pool(_read_file, address, kind)
+            if not is_web(address):
+                return await asyncio.to_thread(_read_file, address, kind)
             content = await self._read(address)
             _check_size(len(content), kind)
         except Refused as error:
@@ -234,18 +247,36 @@ def fingerprint_of(address: str, kind: MediaKind, mark: str) -> Fingerprint:
     return Fingerprint(address=address, mark=f"{kind} {mark}")
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Read:
+    """A file that nothing was known of, as it was when it was read."""
+
+    content: bytes
+    mark: str | None
+
+
 def _examine_file(address: str, kind: MediaKind, memory: MediaMemory | None) -> Media:
-    place = find(address)
-    if memory is None or place.mark is None:
-        return _facts(address, kind, _content(place, kind))
-    fingerprint = fingerprint_of(address, kind, place.mark)
-    known = memory.recall(fingerprint)
-    if known is not None:
-        return known
-    media = _facts(address, kind, _content(place, kind))
-    if find(address).mark == place.mark:  # it was not changed while it was read
-        memory.remember(fingerprint, media)
+    found = _read_unless_known(address, kind, memory)
+    if isinstance(found, Media):
+        return found
+    media = _facts(address, kind, found.content)
+    _remember(media, found.mark, memory)
     return media
+
+
+def _read_unless_known(address: str, kind: MediaKind, memory: MediaMemory | None) -> Media | _Read:
+    place = find(address)
+    if memory is not None and place.mark is not None:
+        known = memory.recall(fingerprint_of(address, kind, place.mark))
+        if known is not None:
+            return known
+    return _Read(content=_content(place, kind), mark=place.mark)
+
+
+def _remember(media: Media, mark: str | None, memory: MediaMemory | None) -> None:
+    """Unless it was changed while it was read."""
+    if memory is not None and mark is not None and find(media.uri).mark == mark:
+        memory.remember(fingerprint_of(media.uri, media.kind, mark), media)
 
 
 def _read_file(address: str, kind: MediaKind) -> bytes:

@@ -80,11 +80,16 @@ def shown(address: str) -> str:
     return bare if len(bare) <= SHOWN_CHARS else bare[:SHOWN_CHARS] + "…"
 
 
+def is_near(address: str) -> bool:
+    """Whether it names a file of this machine."""
+    return _SCHEME.match(address) is None
+
+
 def find(address: str) -> Place:
     """Looks an address up, without reading it. Unusable or Transient where that cannot be done."""
     if is_web(address):
         raise ValueError("An http address is read by `edges/http.py`.")
-    return _find_elsewhere(address) if _SCHEME.match(address) else _find_here(Path(address))
+    return _find_here(Path(address)) if is_near(address) else _find_elsewhere(address)
 
 
 def _find_here(path: Path) -> Place:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 from typing import TypeVar
 
 from omnihuman_blocks.domain import pacing
@@ -116,14 +117,13 @@ async def _put(house: House, store: MediaStore, media: Media, copy: Conversion |
     """Brings it there, unless it is there; the signature is new either way."""
     name = f"{_form(media, copy)}.{suffix_of(_format(media, copy))}"
     size = media.size if copy is None else None
-    if not await _patiently(house, lambda: _in_pool(house, store.has, name, size)):
+    if not await _patiently(house, lambda: asyncio.to_thread(store.has, name, size)):
         upload = await _upload(house, media, copy)
         house.passing(Border.BEFORE_UPLOAD)
-        await _patiently(
-            house, lambda: _in_pool(house, store.put, name, upload.content, upload.media_type)
-        )
+        put = partial(asyncio.to_thread, store.put, name, upload.content, upload.media_type)
+        await _patiently(house, put)
         house.passing(Border.STAGED)
-    return await _in_pool(house, store.address, name)
+    return await asyncio.to_thread(store.address, name)
 
 
 # --- both ---------------------------------------------------------------------------------------
@@ -143,7 +143,8 @@ async def _upload(house: House, media: Media, copy: Conversion | None) -> Upload
     if copy is None:
         return original
     try:
-        content = await _in_pool(house, convert, original.content, media.kind, copy)
+        work = partial(convert, original.content, media.kind, copy)
+        content = await asyncio.get_running_loop().run_in_executor(house.pool, work)
     except ValueError as error:
         column = COLUMNS[media.kind]
         raise InvalidRow(
@@ -163,7 +164,3 @@ async def _patiently(house: House, bring: Callable[[], Awaitable[T]]) -> T:
                 raise
             await house.rest(pacing.after_failure(tried, error.retry_after))
     raise AssertionError(TRIES)  # pragma: no cover - the last try returns or raises
-
-
-async def _in_pool(house: House, work: Callable[..., T], *arguments: object) -> T:
-    return await asyncio.get_running_loop().run_in_executor(house.pool, work, *arguments)
