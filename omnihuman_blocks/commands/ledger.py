@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import getpass
+import hashlib
+import os
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from omnihuman_blocks.catalogue.joining import remember_joined
 from omnihuman_blocks.catalogue.preparing import ledger_of, order_of
 from omnihuman_blocks.commands.doubts import doubt_lines
 from omnihuman_blocks.commands.words import Commands, add_command, add_place, dollars_of
@@ -18,10 +22,14 @@ from omnihuman_blocks.domain.lifecycle import Stage
 from omnihuman_blocks.domain.outcome import RowState
 from omnihuman_blocks.domain.pricing import Charge, CostBasis
 from omnihuman_blocks.domain.summary import EXIT_DONE, EXIT_IN_DOUBT
+from omnihuman_blocks.edges.http import Http
 from omnihuman_blocks.edges.ledger import Clip, Doubt, ErrorNote, Known, Ledger
 from omnihuman_blocks.edges.recall import read_catalogue
-from omnihuman_blocks.errors import BadDelivery, CannotStart
-from omnihuman_blocks.providers import PROVIDERS
+from omnihuman_blocks.edges.results_folder import ResultsFolder
+from omnihuman_blocks.errors import BadDelivery, CannotStart, OmniHumanError
+from omnihuman_blocks.providers import PROVIDERS, room
+from omnihuman_blocks.walk.accounts import has_key, seller_from_environment
+from omnihuman_blocks.walk.opening import VIDEOS
 
 SHORTEST_KEY = 6
 
@@ -115,15 +123,18 @@ def _key(ledger: Ledger, beginning: str) -> JobKey:
 def run_rebuild(arguments: argparse.Namespace) -> int:
     """Founds a ledger that will not buy again what the catalogue has."""
     address = ledger_of(arguments.results, arguments.ledger)
+    lines = read_catalogue(arguments.results).to_dict("records")
     with Ledger.open(address) as ledger:
-        enrolled = ledger.rebuild(_known(arguments.results))
+        enrolled = ledger.rebuild(_known(lines, ResultsFolder.at(arguments.results)))
+        remember_joined(ledger, lines)
         print(f"{enrolled} jobs of the catalogue are in the ledger {ledger.address} now.")
     return EXIT_DONE
 
 
-def _known(results: str) -> Iterator[Known]:
+def _known(lines: Sequence[Mapping[Any, Any]], folder: ResultsFolder) -> Iterator[Known]:
     """The catalogue's jobs that were bought, or may have been."""
-    for line in read_catalogue(results).to_dict("records"):
+    files = {name.partition(".")[0]: name for name in folder.names(VIDEOS)}
+    for line in lines:
         for part in line["parts"] if line["parts"] is not None else ():
             stage = STAGES.get(RowState(part["state"]))
             if stage is None or (stage is Stage.ACCEPTED and not part["ticket"]):
@@ -142,11 +153,23 @@ def _known(results: str) -> Iterator[Known]:
                 ticket_id=part["ticket"],
                 charge=Charge(usd=part["cost_usd"], basis=CostBasis(line["cost_basis"])),
                 error=ErrorNote(name=name, message=line["error_message"]) if failed else None,
-                clip=_clip(line) if stage is Stage.DONE else None,
+                clip=_clip(line, part, folder, files) if stage is Stage.DONE else None,
             )
 
 
-def _clip(line: Mapping[Any, Any]) -> Clip:
+def _clip(
+    line: Mapping[Any, Any],
+    part: Mapping[str, Any],
+    folder: ResultsFolder,
+    files: Mapping[str, str],
+) -> Clip:
+    """The row's video; of one of several parts its own file, which may have to be fetched again."""
+    if len(line["parts"]) > 1:
+        name = files.get(part["job_key"], f"{part['job_key']}.mp4")
+        content = folder.read(f"{VIDEOS}/{name}") if part["job_key"] in files else b""
+        seconds = Decimal(str(part["seconds"]))
+        digest = hashlib.sha256(content).hexdigest()
+        return Clip(file=name, sha256=digest, size=len(content), seconds=seconds)
     return Clip(
         file=str(line["video_uri"]).rpartition("/")[2],
         sha256=str(line["video_sha256"]),
@@ -174,6 +197,9 @@ def add_reconcile(commands: Commands) -> None:
     said.add_argument("--ticket", metavar="ID", help="it was bought: the vendor's id for it")
     said.add_argument(
         "--not-bought", action="store_true", help="it was not bought, and may be bought now"
+    )
+    words.add_argument(
+        "--unchecked", action="store_true", help="take the ticket though the vendor cannot be asked"
     )
     words.add_argument("--ledger", metavar="URL", help="where the ledger is not DIR/ledger.db")
     words.set_defaults(run=run_reconcile)
@@ -208,19 +234,38 @@ def _settle(ledger: Ledger, arguments: argparse.Namespace) -> None:
         ledger.rule_out(doubt, who=person, why="said so on the command line")
         print(f"{key[:12]}: not bought. The next `generate` may buy it.")
     else:
-        _check_ticket(ledger, doubt, arguments.ticket)
         ticket = Ticket(provider=doubt.provider, model=doubt.model, id=arguments.ticket)
+        _check_ticket(ledger, doubt, ticket, ask=not arguments.unchecked)
         ledger.adopt(key, doubt.attempt, ticket, who=person)
         print(f"{key[:12]}: bought under {arguments.ticket}. The next `generate` fetches it.")
 
 
-def _check_ticket(ledger: Ledger, doubt: Doubt, ticket: str) -> None:
-    """One purchase settles one doubt: a ticket that a job has already is a mistake."""
-    states = ledger.states([key for key, _ in ledger.by_ticket(ticket)])
+def _check_ticket(ledger: Ledger, doubt: Doubt, ticket: Ticket, *, ask: bool) -> None:
+    """Neither another job's ticket nor one that the vendor does not know: nobody could undo it."""
+    states = ledger.states([key for key, _ in ledger.by_ticket(ticket.id)])
     for state in states.values():
         if state.provider == doubt.provider:
             raise CannotStart(
-                f"Ticket {ticket} belongs to job {state.key[:12]} already, so job "
+                f"Ticket {ticket.id} belongs to job {state.key[:12]} already, so job "
                 f"{doubt.key[:12]} was not bought under it. Nothing was changed. Look for another "
                 "request of that minute."
             )
+    vendor = room(doubt.provider)
+    if not ask:
+        return
+    if not has_key(vendor, os.environ):
+        print(f"Not checked with {vendor.TITLE}: there is no {vendor.KEY_VARIABLE} here.")
+        return
+    try:
+        asyncio.run(_ask_about(ticket))
+    except OmniHumanError as error:
+        raise CannotStart(
+            f"{vendor.TITLE} does not confirm ticket {ticket.id}, so nothing was changed: {error} "
+            "If it is right all the same, add --unchecked."
+        ) from error
+
+
+async def _ask_about(ticket: Ticket) -> None:
+    seller = seller_from_environment(ticket.provider, os.environ)
+    async with Http() as http:
+        await http.follow(seller.account, seller.room.checking(ticket))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -62,7 +62,13 @@ class ResultsFolder:
     def names(self, folder: str) -> list[str]:
         """The files in one of its folders, in order; what begins with a dot is not finished."""
         selector = pyarrow.fs.FileSelector(self.path(folder), allow_not_found=True)
-        found = (info.base_name for info in self.files.get_file_info(selector) if info.is_file)
+        try:
+            infos = self.files.get_file_info(selector)
+        except OSError as error:
+            raise CannotStart(
+                f"{without_credentials(self.path(folder))} cannot be looked into: {error}"
+            ) from error
+        found = (info.base_name for info in infos if info.is_file)
         return sorted(name for name in found if not name.startswith("."))
 
     def read(self, name: str) -> bytes:
@@ -92,8 +98,8 @@ class ResultsFolder:
             yield None
             return
         place = Path(self.path(name))
-        place.parent.mkdir(parents=True, exist_ok=True)
         fresh = place.with_name(f".{place.name}.{secrets.token_hex(6)}")
+        _make(place.parent)
         try:
             with fresh.open("xb") as file:
                 write(file)
@@ -101,8 +107,13 @@ class ResultsFolder:
                 os.fsync(file.fileno())
             yield fresh
             _keep_name(place.parent)
+        except FileExistsError:
+            raise
+        except OSError as error:
+            raise _unwritable(place, error) from error
         finally:
-            fresh.unlink(missing_ok=True)
+            with suppress(OSError):
+                fresh.unlink(missing_ok=True)
 
     def _put(self, name: str, write: Write) -> None:
         """Written aside first: a stream that breaks off would leave half an object."""
@@ -112,6 +123,20 @@ class ResultsFolder:
             with self.files.open_output_stream(self.path(name)) as stream:
                 while chunk := file.read(COPY_BYTES):
                     stream.write(chunk)
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+
+
+def _unwritable(place: Path, error: OSError) -> CannotStart:
+    return CannotStart(
+        f"{place} cannot be written: {error.strerror or error}. Make room, or change the folder's "
+        "permissions, and run the same command again: what was bought is in the ledger."
+    )
 
 
 def _name_once(fresh: Path, place: str) -> None:

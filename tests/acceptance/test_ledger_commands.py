@@ -33,6 +33,9 @@ def test_a_person_settles_doubts_and_every_word_is_kept(place: Any) -> None:
     mine = purchase.audio_sha256 == place.digest_of("fal", 1)
     was_bought, other = ("fal-1", "fal-2") if mine else ("fal-2", "fal-1")
     ticket = purchase.ticket
+    mistyped = place.run("reconcile", "out", "--job", keys[was_bought], "--ticket", "nonsense")
+    assert mistyped.code == 2, mistyped
+    assert "does not confirm ticket nonsense" in mistyped.err
     settled = place.run("reconcile", "out", "--job", keys[was_bought][:12], "--ticket", ticket)
     assert settled.code == 4, settled
     settled = place.run("reconcile", "out", "--job", keys[other], "--not-bought")

@@ -24,6 +24,8 @@ from omnihuman_blocks.domain.options import Options
 from omnihuman_blocks.edges.ledger import Intended, Ledger, Wish
 from omnihuman_blocks.edges.ledger.engines import SCHEMA
 from omnihuman_blocks.edges.ledger.schema import METADATA
+from omnihuman_blocks.sandbox.server import Sandbox
+from omnihuman_blocks.sandbox.settings import Settings
 
 _NUMBERS = itertools.count(1)
 KINDS = ("sqlite", "postgresql")
@@ -237,3 +239,15 @@ def child() -> Iterator[Callable[..., Child]]:
     yield start
     for process in started:
         process.close()
+
+
+@pytest.fixture(scope="session")
+def shop() -> Iterator[Sandbox]:
+    with Sandbox(settings=Settings(time_scale=0.002)) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def sandbox(shop: Sandbox) -> Sandbox:
+    shop.reset()
+    return shop

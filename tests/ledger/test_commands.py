@@ -16,6 +16,7 @@ from omnihuman_blocks.edges.ledger.schema import versions
 from omnihuman_blocks.edges.note import Note, write_note
 from omnihuman_blocks.edges.results_folder import ResultsFolder
 from omnihuman_blocks.errors import InDoubt
+from omnihuman_blocks.sandbox.server import Sandbox
 
 Doubtful = Callable[..., JobKey]
 
@@ -87,6 +88,29 @@ def test_every_decision_is_an_event_with_who_and_when(
         assert all(one.who.startswith("ada on ") for one in last)
         assert ledger.happenings(first)[0].at <= last[0].at <= last[1].at
         assert ledger.totals().reserved_usd == Decimal("1.5")
+
+
+def test_a_ticket_that_the_vendor_does_not_know_settles_nothing(
+    results: str,
+    doubtful: Doubtful,
+    sandbox: Sandbox,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Mistyped it would wait for ever, and nobody could take it back. Without a key it is taken
+    as it is said, and that is said, too."""
+    key = doubtful(1)
+    words = ["reconcile", results, "--job", key, "--ticket", "mistyped"]
+    with monkeypatch.context() as patch:
+        for name, value in sandbox.environment.items():
+            patch.setenv(name, value)
+        assert main(words) == 2
+        assert sandbox.counts().vendors["fal"].requests
+    assert "fal does not confirm ticket mistyped" in capsys.readouterr().err
+    with Ledger.open(Path(results) / "ledger.db") as ledger:
+        assert len(ledger.in_doubt()) == 1
+    assert main(words) == 0
+    assert "Not checked with fal: there is no FAL_KEY here." in capsys.readouterr().out
 
 
 def test_a_ledger_of_a_newer_program_stops_every_command(

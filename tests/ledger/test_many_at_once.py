@@ -24,7 +24,7 @@ from omnihuman_blocks.domain.pricing import upper_bound
 from omnihuman_blocks.edges.ledger import Ledger
 from omnihuman_blocks.providers import PROVIDERS
 from omnihuman_blocks.sandbox.server import Sandbox
-from omnihuman_blocks.sandbox.settings import VENDORS, Settings
+from omnihuman_blocks.sandbox.settings import VENDORS
 
 EACH = 2
 SILENCE_SECONDS = 60.0
@@ -44,18 +44,6 @@ def sound(number: int) -> bytes:
         out.setframerate(8000)
         out.writeframes((samples * 32767).astype("<i2").tobytes())
     return file.getvalue()
-
-
-@pytest.fixture(scope="session")
-def shop() -> Iterator[Sandbox]:
-    with Sandbox(settings=Settings(time_scale=0.002)) as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def sandbox(shop: Sandbox) -> Sandbox:
-    shop.reset()
-    return shop
 
 
 @pytest.fixture
