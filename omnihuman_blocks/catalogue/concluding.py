@@ -49,7 +49,10 @@ GALLERY_COLUMNS = [
     *("video_seconds", "cost_usd", "cost_basis", "error_class", "error_message"),
     *("poster_uri", "captions_vtt_uri", "checks"),
 ]
-FAILURE_COLUMNS = ["script_id", "locale", "avatar_id", "state", "error_class", "error_message"]
+FAILURE_COLUMNS = [
+    *("script_id", "locale", "avatar_id", "provider", "ticket"),
+    *("state", "error_class", "error_message"),
+]
 FAILURES_SHOWN = 1_000
 REASON_COLUMNS = ["state", "error_class", "error_message"]
 REASONS_SHOWN = 5
