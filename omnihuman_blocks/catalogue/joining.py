@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import av
 import numpy as np
@@ -26,7 +26,7 @@ import pyarrow.fs
 from omnihuman_blocks.domain.checks import Thresholds, verify
 from omnihuman_blocks.domain.identity import CLIP_VERSION
 from omnihuman_blocks.domain.job import JobKey
-from omnihuman_blocks.domain.outcome import Clip, JobOutcome
+from omnihuman_blocks.domain.outcome import Clip, JobOutcome, RowState
 from omnihuman_blocks.domain.planned import Plan, PlannedRow
 from omnihuman_blocks.domain.wire import Record
 from omnihuman_blocks.edges import splicing
@@ -196,6 +196,26 @@ def _expected(row: PlannedRow, starts: tuple[Fraction, ...]) -> bytes:
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def remember_joined(ledger: Ledger, lines: Iterable[Mapping[Any, Any]]) -> None:
+    """What the catalogue knows of joined videos, for a ledger that is founded anew."""
+    ledger.remember_many(
+        (
+            _address(line["clip_key"]),
+            CLIP_VERSION,
+            {
+                "file": str(line["video_uri"]).rpartition("/")[2],
+                "sha256": line["video_sha256"],
+                "size": int(line["video_bytes"]),
+                "width": int(line["width"]),
+                "height": int(line["height"]),
+                "seconds": str(line["video_seconds"]),
+            },
+        )
+        for line in lines
+        if line["state"] == RowState.DONE.value and len(line["parts"]) > 1
+    )
 
 
 # --- what is remembered ---------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import av
 import numpy as np
 import pytest
 
+from omnihuman_blocks.cli import main
 from omnihuman_blocks.edges.clip import clip_facts
 from omnihuman_blocks.edges.likeness import likeness, waveform
 from omnihuman_blocks.walk.order import Again
@@ -97,6 +98,28 @@ def test_a_joined_video_that_is_lost_is_joined_again_and_not_bought(workshop: Wo
     _, made = workshop.make()
     assert (made.exit_code, workshop.charged(), made.summary.bought) == (0, bought, 0)
     assert video.read_bytes() == content
+
+
+def test_a_ledger_that_is_founded_anew_knows_the_parts(workshop: Workshop) -> None:
+    """Neither with their files nor without them is anything bought again."""
+    workshop.lay(text(SHORT))
+    workshop.make()
+    (row,) = workshop.catalogue()
+    bought = workshop.charged()
+    videos = workshop.results / "videos"
+    for _ in range(2):
+        for file in workshop.results.glob("ledger.db*"):
+            file.unlink()
+        assert main(["ledger", "rebuild", str(workshop.results)]) == 0
+        looked_at = workshop.plan(strict=True)
+        assert (looked_at.plan.to_buy(), looked_at.errands()) == ((), [])
+        (videos / f"{row['parts'][0]['job_key']}.mp4").unlink(missing_ok=True)
+    (workshop.results / row["video_uri"]).unlink()
+    _, made = workshop.make()
+    assert (made.exit_code, made.summary.bought, workshop.charged()) == (0, 0, bought)
+    (again,) = workshop.catalogue()
+    assert again["video_sha256"] == row["video_sha256"]
+    assert again["cost_usd"] == row["cost_usd"]
 
 
 def test_a_part_that_fails_leaves_the_others_and_only_it_is_bought_again(
