@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types contracts check coverage lock clean fuzz soak
+.PHONY: alarms help setup demo test lint types contracts check coverage lock clean fuzz soak
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -53,6 +53,9 @@ fuzz: $(VENV)/.dev ## kills the walk some thousand times (KILLS, OMNIHUMAN_FUZZ_
 ROWS ?= 10000
 soak: $(VENV)/.dev ## a catalogue of ROWS rows at vendors that lose answers, fail and swap files
 	$(BIN)/python bench/soak.py --rows $(ROWS)
+
+alarms: $(VENV)/.dev ## how often the checks cry wolf over 200 good videos, and what they miss of spoilt ones
+	$(BIN)/python bench/count_checks.py
 
 lint: $(VENV)/.dev ## ruff: rules and format
 	$(BIN)/ruff check .

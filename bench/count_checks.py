@@ -3,7 +3,7 @@
 
 Every video is ordered from the sandbox over a vendor's own wire, fetched and judged as a bought one
 would be; the sandbox makes none that is wrong. Then some are spoilt in every way that a check is
-for. Prints what `docs/checks.md` tells. Takes minutes: `make checks-count`.
+for. Prints what `docs/checks.md` tells. Takes minutes: `make alarms`.
 """
 
 from __future__ import annotations
