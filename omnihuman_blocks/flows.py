@@ -13,6 +13,7 @@ from prefect.client.schemas.objects import State
 
 from omnihuman_blocks.catalogue.making import Told, make_catalogue, runner, settle_catalogue
 from omnihuman_blocks.catalogue.preparing import order_of, plan_order
+from omnihuman_blocks.domain.sharding import Shard
 from omnihuman_blocks.domain.summary import plan_text
 from omnihuman_blocks.walk.order import Again, Order
 
@@ -48,6 +49,8 @@ def generate_catalogue(
     lexicon: str | None = None,
     media_store: str | None = None,
     media_store_public: str | None = None,
+    shard: str = "1/1",
+    budget_name: str | None = None,
 ) -> State[Told]:
     """Makes every video of two tables that is not there yet, and writes the catalogue.
 
@@ -76,6 +79,8 @@ def generate_catalogue(
         lexicon: Address of a table that says how words are said.
         media_store: Bucket for media that a vendor takes no upload of.
         media_store_public: Address at which everybody can read it; else addresses are signed.
+        shard: Which part of the rows this run makes: `2/4` is the second of four.
+        budget_name: Runs that name their budget alike share it.
     """
     return make_catalogue(
         lambda: Order(
@@ -102,6 +107,8 @@ def generate_catalogue(
             speech=speech,
             voices=voices,
             lexicon=lexicon,
+            shard=Shard.parse(shard),
+            budget_name=budget_name,
         )
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -17,12 +17,14 @@ from omnihuman_blocks.catalogue.joining import Joining, join_rows, joined_clips
 from omnihuman_blocks.catalogue.outcomes import read_outcomes, with_endings, with_flow_runs
 from omnihuman_blocks.catalogue.preparing import Prepared
 from omnihuman_blocks.catalogue.publishing import publish
-from omnihuman_blocks.domain.catalogue import row_state
+from omnihuman_blocks.domain.catalogue import catalogue_lines, row_state
 from omnihuman_blocks.domain.checks import understand_checks
 from omnihuman_blocks.domain.job import JobKey
 from omnihuman_blocks.domain.outcome import JobOutcome, Joined, RowState
+from omnihuman_blocks.domain.planned import Plan, PlannedRow
 from omnihuman_blocks.domain.summary import (
     Summary,
+    Tally,
     charged,
     count_rows,
     exit_code,
@@ -30,13 +32,19 @@ from omnihuman_blocks.domain.summary import (
 )
 from omnihuman_blocks.domain.wire import Record
 from omnihuman_blocks.edges import dataset
+from omnihuman_blocks.edges.columns import catalogue_table
 from omnihuman_blocks.edges.coverage import cover_catalogue, write_coverage
 from omnihuman_blocks.edges.gallery import write_gallery
 from omnihuman_blocks.edges.joining import NONE
 from omnihuman_blocks.edges.kept_cuts import write_cuts
 from omnihuman_blocks.edges.ledger import Ledger
 from omnihuman_blocks.edges.note import Note, write_note
-from omnihuman_blocks.edges.recall import CATALOGUE_FILE, tally_catalogue
+from omnihuman_blocks.edges.recall import (
+    CATALOGUE_FILE,
+    tally_catalogue,
+    tally_kept,
+    tally_lines,
+)
 from omnihuman_blocks.edges.results_folder import ResultsFolder
 from omnihuman_blocks.edges.tables import Tables
 from omnihuman_blocks.errors import BadDelivery
@@ -84,7 +92,10 @@ class Conclusion:
 
 
 def write_beginning(prepared: Prepared) -> None:
-    """What every later command starts from, written before anything is bought."""
+    """What every later command starts from, written before anything is bought.
+
+    Where several processes make one catalogue the first of them writes it for all.
+    """
     order = prepared.order
     dataset.write_plan(prepared.folder, prepared.plan, prepared.tables, prepared.recognised)
     write_note(
@@ -117,10 +128,10 @@ def write_beginning(prepared: Prepared) -> None:
     )
 
 
-def join(prepared: Prepared, ledger: Ledger) -> Joining:
-    """Makes one video of each row whose parts are all here."""
+def join(prepared: Prepared, ledger: Ledger, rows: Iterable[PlannedRow] | None = None) -> Joining:
+    """Makes one video of each row whose parts are all here; of these rows, or of all."""
     return join_rows(
-        prepared.plan.rows,
+        prepared.plan.rows if rows is None else rows,
         read_outcomes(ledger, prepared.keys),
         there=joined_clips(prepared.folder, ledger, prepared.plan),
         folder=prepared.folder,
@@ -138,48 +149,83 @@ def conclude(
     flow_run_id: str | None = None,
     unjoined: Mapping[str, BadDelivery] | None = None,
     publishing: bool = True,
+    is_last: bool = True,
 ) -> Conclusion:
     """Writes catalogue, history and gallery from the plan and the ledger as it is now.
 
     `unjoined`: why the parts of rows did not become one video, by clip key. `publishing`: whether
     there is time to make captions and posters; what is not made now is made the next time.
+    `is_last`: nobody else works on this catalogue. Whoever is not the last leaves it to the last,
+    and ends as the rows of its own shard do.
     """
     ended = list(endings)
     known = with_flow_runs(read_outcomes(ledger, prepared.keys), prepared.flow_runs)
     outcomes = with_endings(known, ended, flow_run_id)
     clips: dict[str, Joined] = dict(unjoined or {})
     clips.update(joined_clips(prepared.folder, ledger, prepared.plan))
-    soft = prepared.order.soft_captions
-    rows = prepared.plan.rows if publishing else ()
-    dataset.write_catalogue(
+    mine = replace(prepared.plan, rows=tuple(prepared.order.shard.rows(prepared.plan.rows)))
+    seen = prepared.plan if is_last else mine
+    published = publish(
         prepared.folder,
-        prepared.plan,
+        seen.rows if publishing else (),
         outcomes,
-        prepared.tables,
-        prepared.recognised,
-        clips=clips,
-        published=publish(prepared.folder, rows, outcomes, clips, soft=soft),
+        clips,
+        soft=prepared.order.soft_captions,
     )
+    if is_last:
+        dataset.write_catalogue(
+            prepared.folder,
+            prepared.plan,
+            outcomes,
+            prepared.tables,
+            prepared.recognised,
+            clips=clips,
+            published=published,
+        )
     dataset.write_history(
         prepared.folder,
-        prepared.plan,
+        mine,
         outcomes,
         began_at=began_at,
         ended_at=datetime.now(UTC),
         clips=clips,
     )
+    if not is_last:
+        return _left_to_others(prepared, mine, outcomes, clips, ended)
     cells = cover_catalogue(prepared.folder, prepared.tables)
     if cells is not None:
         write_coverage(prepared.folder, cells)
     if prepared.folder.is_local:
         show(prepared.folder, prepared.tables)
-    summary = _summary(prepared, outcomes, clips, ended)
+    summary = _summary(prepared, outcomes, clips, ended, tally_catalogue(prepared.folder))
     return Conclusion(
         summary=summary,
         exit_code=exit_code(summary.rows),
-        failures=_failures(prepared.folder),
+        failures=_failures(_lines(prepared.folder, FAILURE_COLUMNS)),
         reasons=read_reasons(prepared.folder),
         rejections=rejection_lines(prepared.plan, most=REJECTIONS_SHOWN),
+    )
+
+
+def _left_to_others(
+    prepared: Prepared,
+    mine: Plan,
+    outcomes: Mapping[JobKey, JobOutcome],
+    clips: Mapping[str, Joined],
+    endings: Sequence[Ending],
+) -> Conclusion:
+    """Of all rows how many stand where, and of its own how they ended: a shard that is not last."""
+    everybody, own = (
+        catalogue_table(catalogue_lines(plan.rows, outcomes, clips))
+        for plan in (prepared.plan, mine)
+    )
+    tallies = [*tally_kept(prepared.folder, prepared.recognised), *tally_lines(everybody)]
+    return Conclusion(
+        summary=_summary(prepared, outcomes, clips, endings, tallies),
+        exit_code=exit_code(count_rows(tally_lines(own))),
+        failures=_failures(own.select(FAILURE_COLUMNS)),
+        reasons=_reasons(own.select(REASON_COLUMNS)),
+        rejections=rejection_lines(mine, most=REJECTIONS_SHOWN),
     )
 
 
@@ -188,8 +234,8 @@ def _summary(
     outcomes: Mapping[JobKey, JobOutcome],
     clips: Mapping[str, Joined],
     endings: Sequence[Ending],
+    tallies: Sequence[Tally],
 ) -> Summary:
-    tallies = tally_catalogue(prepared.folder)
     plan = prepared.plan
     to_buy = plan.to_buy()
     bought_now = {ending.key for ending in endings if ending.bought}
@@ -224,8 +270,7 @@ def show(folder: ResultsFolder, tables: Tables) -> None:
     write_gallery(Path(folder.root), lines, words)
 
 
-def _failures(folder: ResultsFolder) -> list[dict[str, object]]:
-    lines = _lines(folder, FAILURE_COLUMNS)
+def _failures(lines: pa.Table) -> list[dict[str, object]]:
     wanted = pc.not_equal(lines["state"], RowState.DONE.value)
     rows: list[dict[str, object]] = lines.filter(wanted)[:FAILURES_SHOWN].to_pylist()
     return rows
@@ -233,7 +278,10 @@ def _failures(folder: ResultsFolder) -> list[dict[str, object]]:
 
 def read_reasons(folder: ResultsFolder) -> list[dict[str, object]]:
     """Why rows are not done, by the catalogue: the most frequent reasons first."""
-    lines = _lines(folder, REASON_COLUMNS)
+    return _reasons(_lines(folder, REASON_COLUMNS))
+
+
+def _reasons(lines: pa.Table) -> list[dict[str, object]]:
     groups = lines.filter(pc.is_valid(lines["error_class"])).group_by(REASON_COLUMNS)
     counted = groups.aggregate([([], "count_all")]).rename_columns([*REASON_COLUMNS, "rows"])
     order = [("rows", "descending"), *((name, "ascending") for name in REASON_COLUMNS)]

@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeAlias
@@ -24,6 +24,7 @@ from omnihuman_blocks.catalogue.events import Herald
 from omnihuman_blocks.catalogue.loading import load_block
 from omnihuman_blocks.catalogue.outcomes import read_outcomes, with_endings
 from omnihuman_blocks.catalogue.preparing import Prepared, open_ledger, prepare
+from omnihuman_blocks.catalogue.sharding import Company, company_of
 from omnihuman_blocks.catalogue.telling import (
     Bar,
     tell_doubts,
@@ -33,7 +34,8 @@ from omnihuman_blocks.catalogue.telling import (
 )
 from omnihuman_blocks.domain.job import JobKey
 from omnihuman_blocks.domain.lifecycle import Stage
-from omnihuman_blocks.domain.planned import Verdict
+from omnihuman_blocks.domain.planned import PlannedRow, Verdict
+from omnihuman_blocks.domain.sharding import WHOLE
 from omnihuman_blocks.domain.summary import (
     EXIT_CANNOT_START,
     EXIT_DONE,
@@ -129,37 +131,43 @@ def _settled(order: Order) -> State[Told]:
 def _walked(order: Order, *, buying: bool) -> tuple[Prepared, Conclusion]:
     began_at = datetime.now(UTC)
     setting = Setting.of(order, invocation=str(flow_run.id or uuid4()))
-    prepared = _prepared(order, setting)
-    endings: list[Ending] = []
-    unjoined: dict[str, BadDelivery] = {}
-    is_home = False
-    try:
-        _walk(prepared, setting, endings, buying=buying)
-        unjoined.update(_join(prepared))
-        is_home = True
-    finally:
-        # Also where somebody stopped it: the catalogue tells what stands in the ledger now.
-        with open_ledger(order) as ledger:
-            conclusion = conclude(
-                prepared,
-                endings,
-                ledger,
-                began_at=began_at,
-                flow_run_id=flow_run.id,
-                unjoined=unjoined,
-                publishing=is_home,
-            )
+    with company_of(order) as company:
+        prepared = _prepared(order, setting, company)
+        endings: list[Ending] = []
+        unjoined: dict[str, BadDelivery] = {}
+        is_home = False
+        try:
+            _walk(prepared, setting, endings, buying=buying)
+            unjoined.update(_join(prepared, order.shard.rows(prepared.plan.rows)))
+            is_home = True
+        finally:
+            # Also where somebody stopped it: the catalogue tells what stands in the ledger now.
+            with company.leaving() as is_last, open_ledger(order) as ledger:
+                if is_last and is_home and order.shard != WHOLE:
+                    unjoined.update(_join(prepared, prepared.plan.rows))
+                conclusion = conclude(
+                    prepared,
+                    endings,
+                    ledger,
+                    began_at=began_at,
+                    flow_run_id=flow_run.id,
+                    unjoined=unjoined,
+                    publishing=is_home,
+                    is_last=is_last,
+                )
     told_in_vain(partial(tell_end, conclusion, order, walked=bool(endings)))
     return prepared, conclusion
 
 
-def _prepared(order: Order, setting: Setting) -> Prepared:
+def _prepared(order: Order, setting: Setting, company: Company) -> Prepared:
     shop = open_shop(order, os.environ, with_keys=True, block=load_block(order.provider))
     with open_ledger(order) as ledger:
         prepared = prepare(order, shop, ledger, buying=True)
-        if order.budget is not None:
-            ledger.set_budget(setting.invocation, order.budget)
-    write_beginning(prepared)
+        if setting.budget is not None:
+            ledger.set_budget(setting.budget, order.budget)
+    with company.arriving() as is_first:
+        if is_first:
+            write_beginning(prepared)
     told_in_vain(partial(tell_tags, sorted({job.provider for job in prepared.plan.jobs.values()})))
     quoted = summarise_plan(prepared.plan)
     get_run_logger().info(
@@ -171,12 +179,13 @@ def _prepared(order: Order, setting: Setting) -> Prepared:
     return prepared
 
 
-def _join(prepared: Prepared) -> Mapping[str, BadDelivery]:
+def _join(prepared: Prepared, rows: Iterable[PlannedRow]) -> Mapping[str, BadDelivery]:
     """Rows of several parts become one video each, as far as their parts are here."""
-    if all(len(row.parts) < 2 for row in prepared.plan.rows):
+    long = [row for row in rows if len(row.parts) > 1]
+    if not long:
         return {}
     with open_ledger(prepared.order) as ledger:
-        joining = join(prepared, ledger)
+        joining = join(prepared, ledger, long)
     for note in joining.notes:
         get_run_logger().warning("%s", note)
     return joining.failed

@@ -126,7 +126,7 @@ class Prepared:
         return replace(planned, charged_usd=charged)
 
     def errands(self) -> list[Errand]:
-        """What has to be walked: new, on its way, in doubt, or done and without its file.
+        """What this shard has to walk: new, on its way, in doubt, or done and without its file.
 
         The file of a part is not missed once its row's video has been joined.
         """
@@ -143,7 +143,7 @@ class Prepared:
                 again=part.job.key in self.again,
                 paid_too=self.again.get(part.job.key, False),
             )
-            for part in self.plan.first_parts()
+            for part in self.order.shard.parts(self.plan.rows)
             if self._is_open(part, missed)
         ]
 

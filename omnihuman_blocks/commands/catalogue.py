@@ -35,6 +35,7 @@ from omnihuman_blocks.commands.words import (
     store_from,
 )
 from omnihuman_blocks.domain.outcome import RowState
+from omnihuman_blocks.domain.sharding import Shard
 from omnihuman_blocks.domain.summary import (
     EXIT_CANNOT_START,
     EXIT_IN_DOUBT,
@@ -107,12 +108,20 @@ def add_generate(commands: Commands) -> None:
         default="files",
         help="`soft`: also keep each video with its captions as a track of its own",
     )
+    words.add_argument(
+        "--shard",
+        default="1/1",
+        metavar="I/N",
+        help="make only this part of the rows, such as 2/4: one of four processes that share "
+        "ledger and results",
+    )
     words.set_defaults(run=run_generate)
 
 
 def run_generate(arguments: argparse.Namespace) -> int:
     """Runs the flow in this process."""
     dollars_of(arguments.budget)
+    Shard.parse(arguments.shard)
     check_order(replace(order_from(arguments), webhook_url=arguments.webhook_url))
     parameters = {
         "scripts": arguments.scripts,
@@ -128,6 +137,7 @@ def run_generate(arguments: argparse.Namespace) -> int:
         "no_split": arguments.no_split,
         "checks": checks_of(arguments.check),
         "soft_captions": arguments.captions == "soft",
+        "shard": arguments.shard,
         "ledger": arguments.ledger,
         "webhook_url": arguments.webhook_url,
         **speech_from(arguments),

@@ -216,12 +216,23 @@ def count_bought(folder: ResultsFolder) -> int:
     return int(pc.sum(bought).as_py() or 0)
 
 
+TALLIED = ["state", "locale", "provider", "video_seconds", "cost_usd"]
+
+
 def tally_catalogue(folder: ResultsFolder) -> list[Tally]:
     """The catalogue's rows, counted by state, locale and vendor."""
-    names = ["state", "locale", "provider", "video_seconds", "cost_usd"]
-    table = read_known(folder, CATALOGUE_FILE, CATALOGUE, names)
-    if table is None:
-        return []
+    table = read_known(folder, CATALOGUE_FILE, CATALOGUE, TALLIED)
+    return [] if table is None else tally_lines(table)
+
+
+def tally_kept(folder: ResultsFolder, recognised: Recognised) -> list[Tally]:
+    """The same of the lines that were recognised."""
+    kept = recognised.prints.filter(pa.array(recognised.kept))
+    return tally_lines(_kept_lines(folder, kept, TALLIED)) if recognised.count else []
+
+
+def tally_lines(table: pa.Table) -> list[Tally]:
+    """The same of any lines of a catalogue."""
     table = table.append_column("unknown", pc.cast(pc.is_null(table["cost_usd"]), pa.int64()))
     groups = table.group_by(["state", "locale", "provider"]).aggregate(
         [([], "count_all"), ("video_seconds", "sum"), ("cost_usd", "sum"), ("unknown", "sum")]

