@@ -41,7 +41,7 @@ RATE = 8000
 SECONDS = 1.0
 QUICK = 0.002
 """A model takes a twentieth of a second."""
-PATIENCE = 120.0
+PATIENCE = 300.0
 UPLOADS = ("runware", "fal")
 """Vendors that take a local file; the others get an address."""
 
@@ -249,6 +249,14 @@ class Place:
 
     def by_script(self) -> dict[str, dict[str, Any]]:
         return {row["script_id"]: row for row in self.catalogue()}
+
+    def by_place(self) -> list[dict[str, Any]]:
+        """The lines of the catalogue, each for the script of the same place."""
+        lines = self.catalogue()
+        asked = [(row["script_id"], row["locale"], row["avatar_id"]) for row in self.scripts]
+        told = [(line["script_id"], line["locale"], line["avatar_id"]) for line in lines]
+        assert told == asked
+        return lines
 
     def states(self) -> Counter[str]:
         return Counter(row["state"] for row in self.catalogue())
