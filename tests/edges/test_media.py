@@ -56,7 +56,7 @@ class Memory:
     def remember(self, fingerprint: Fingerprint, media: Media) -> None:
         self.facts[fingerprint] = media
 
-    def on_the_web(self, address: str, kind: MediaKind) -> OnTheWeb | None:
+    def on_the_web(self, address: str, kind: MediaKind) -> OnTheWeb | None:  # noqa: ARG002
         return None
 
 
