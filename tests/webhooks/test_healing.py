@@ -100,6 +100,19 @@ async def test_a_callback_before_the_answer_is_taken(
     assert receiver.state(given.job.key).further_tickets == ()
 
 
+async def test_lost_answers_that_left_no_doubt_close_no_gate(
+    sandbox: Sandbox, receiver: Receiver, house: OpenHouse, errand: MakeErrand
+) -> None:
+    """The gate closes so that nobody is left with a thousand riddles; these were solved at once."""
+    sandbox.faults.add({"effect": {"kind": "early"}})
+    sandbox.faults.add({"operation": "submit", "effect": {"kind": "lost_answer"}})
+    async with house(receiver.url) as here:
+        for number in range(4):
+            ending = await walk(here, errand("fal", number), until=(Stage.READY,))
+            assert (ending.stage, here.desk("fal").gate.closed) == (Stage.READY, None)
+    assert receiver.counted() == {"adopted": 4}
+
+
 async def test_a_callback_that_comes_twice_counts_once(
     sandbox: Sandbox, receiver: Receiver, house: OpenHouse, errand: MakeErrand
 ) -> None:
