@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import re
 import shutil
 import signal
 import socket
@@ -52,12 +51,10 @@ def await_condition(condition: Callable[[], Any], what: str, within: float = PAT
 
 
 def commands_of(chapter: str) -> list[str]:
-    """The commands of a chapter of the guide, in their order."""
-    (text,) = re.findall(
-        rf"^## {chapter}\n(.*?)(?=^## |\Z)", GUIDE.read_text(), re.MULTILINE | re.DOTALL
-    )
-    blocks = re.findall(r"^```console\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    return [line[2:] for block in blocks for line in block.splitlines() if line.startswith("$ ")]
+    """The commands of a chapter's first block in the guide, in their order."""
+    text = GUIDE.read_text().partition(f"\n## {chapter}\n")[2]
+    block = text.partition("```console\n")[2].partition("```")[0]
+    return [line.removeprefix("$ ") for line in block.splitlines()]
 
 
 @dataclass
