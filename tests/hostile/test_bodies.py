@@ -170,7 +170,8 @@ async def test_a_file_that_trickles_is_given_up(
     """A byte now and then would keep a place for ever; it is tried again later instead."""
     monkeypatch.setattr(door, "PACE_SECONDS", 0.3)
     with pytest.raises(Transient, match="trickles"):
-        await bring(drop_by_drop)
+        async with asyncio.timeout(20):
+            await bring(drop_by_drop)
 
 
 async def test_an_answer_that_trickles_is_no_answer(
