@@ -64,7 +64,7 @@ def test_a_catalogue_is_visible_in_prefect_and_no_key_is(
     assert "| done | 7 |" in summary
     assert "| failed | 1 |" in summary
     assert "| de-DE | fal | 2 | 1 |" in summary
-    assert prefect.logs(run["id"])
+    assert until(lambda: prefect.logs(run["id"]), "the logs")
 
     databases = Path(os.environ["PREFECT_HOME"]).glob("prefect.db*")
     stored = b"".join(file.read_bytes() for file in databases)
