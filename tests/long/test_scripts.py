@@ -44,7 +44,7 @@ def test_three_minutes_are_spoken_bought_joined_and_cheap_to_edit(workshop: Work
     assert row["audio_seconds"] > 150
     _check_video(workshop.results / row["video_uri"], audio, row["audio_seconds"])
 
-    again, _ = workshop.make()
+    again = workshop.plan()
     assert (again.recognised.count, again.errands()) == (1, [])
 
     edited = [*SCRIPT[:17], "This one was edited, and says another thing now.", *SCRIPT[18:]]
