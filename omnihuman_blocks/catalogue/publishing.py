@@ -27,6 +27,7 @@ from omnihuman_blocks.edges.captions import SUBTITLED, spoken_in, write_subtitle
 from omnihuman_blocks.edges.poster import poster
 from omnihuman_blocks.edges.results_folder import ResultsFolder
 from omnihuman_blocks.edges.speech.keeping import words_of
+from omnihuman_blocks.errors import CannotStart
 
 POSTERS, CAPTIONS = "posters", "captions"
 DIGITS = 12
@@ -69,7 +70,7 @@ def _attempt(work: Callable[[], None]) -> None:
     """What cannot be made is missing from the catalogue; it never spoils an invocation."""
     try:
         work()
-    except (OSError, ValueError):
+    except (OSError, ValueError, CannotStart):
         return
 
 
@@ -155,6 +156,8 @@ class _Showing:
             int(seconds * 1000),
             words=words,
             spoken=() if words else spoken_in(self.video),
+            width=self.clip.width,
+            height=self.clip.height,
         )
 
     def _words(self) -> tuple[Word, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from itertools import pairwise
 
@@ -66,6 +66,11 @@ STYLES = {
 }
 
 
+ROOM, WIDE_ROOM = 38, 19
+"""How many letters fit across a square picture."""
+LEAST, LEAST_WIDE = 20, 10
+
+
 class Stop(IntEnum):
     """What is behind a piece, the better a place to break, the smaller."""
 
@@ -119,6 +124,17 @@ def style_of(text: str, locale: str) -> Style:
     if STYLES.get(most) is CHINESE and (letters["HIRAGANA"] or letters["KATAKANA"]):
         return JAPANESE
     return STYLES.get(most, LATIN)
+
+
+def fitted(style: Style, width: int | None, height: int | None) -> Style:
+    """Shorter lines where the picture is narrow.
+
+    Players write letters a twentieth of the picture's height; most are half as wide as high.
+    """
+    if not width or not height:
+        return style
+    room = (WIDE_ROOM if style.is_wide else ROOM) * width // height
+    return replace(style, line=min(style.line, max(LEAST_WIDE if style.is_wide else LEAST, room)))
 
 
 def pieces(text: str, style: Style) -> list[Piece]:

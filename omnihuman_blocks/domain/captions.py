@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from omnihuman_blocks.domain.caption_text import Piece, Stop, Style, pieces, style_of
+from omnihuman_blocks.domain.caption_text import Piece, Stop, Style, fitted, pieces, style_of
 from omnihuman_blocks.domain.placing import Span, place
 from omnihuman_blocks.domain.speech import Word
 
@@ -67,9 +67,14 @@ def caption(
     *,
     words: Sequence[Word] = (),
     spoken: Sequence[Span] = (),
+    width: int | None = None,
+    height: int | None = None,
 ) -> Captions:
-    """Captions of a text. `words` are an engine's own times; `spoken`, where somebody speaks."""
-    style = style_of(text, locale)
+    """Captions of a text. `words` are an engine's own times; `spoken`, where somebody speaks.
+
+    `width` and `height` are those of the picture, where they are known.
+    """
+    style = fitted(style_of(text, locale), width, height)
     some = pieces(text, style)
     if not some or length_ms <= 0:
         return Captions(cues=())

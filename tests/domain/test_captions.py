@@ -23,6 +23,7 @@ from omnihuman_blocks.domain.caption_text import (
     THAI,
     Stop,
     Style,
+    fitted,
     graphemes,
     pieces,
     style_of,
@@ -246,6 +247,22 @@ def test_pauses_that_no_stop_explains_are_left_over() -> None:
     assert times[4][0] == 2_600
 
 
+def test_stops_that_nobody_pauses_at_are_passed_over() -> None:
+    """A hasty speaker takes a breath once."""
+    some = pieces("One two three. Four five six. Seven, eight.", LATIN)
+    times = place(some, 3_000, spoken=[(0, 900), (1_500, 3_000)])
+    assert times[2][1] == 900
+    assert times[3][0] == 1_500
+    assert times[5][1] == times[6][0]
+
+
+def test_more_words_than_there_is_time_for_are_all_at_its_end() -> None:
+    """A click of a millisecond says nothing; the captions are there all the same."""
+    times = place(pieces("one two three four", LATIN), 100, spoken=[(10, 11)])
+    assert times[0][0] == 10
+    assert times[-1] == (11, 11)
+
+
 def test_a_word_that_was_said_otherwise_is_placed_between_its_neighbours() -> None:
     """A lexicon may make an engine say, and tell, something else than is written."""
     text = "Our new API for SQL is here — at last. 2026!"
@@ -358,3 +375,29 @@ def test_lines_that_read_from_right_to_left_say_so() -> None:
     (cue,) = captions.cues
     assert f"\n\u200f{cue.lines[0]}\n" in as_webvtt(captions)
     assert f"\n\u202b{cue.lines[0]}\u202c\n" in as_srt(captions)
+
+
+# --- in narrow pictures ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "line", "wide_line"),
+    [
+        (1920, 1080, 42, 16),
+        (1080, 1080, 38, 16),
+        (720, 960, 28, 14),
+        (720, 1280, 21, 10),
+        (100, 1000, 20, 10),
+        (None, 1280, 42, 16),
+        (720, None, 42, 16),
+    ],
+)
+def test_a_narrow_picture_has_shorter_lines(
+    width: int | None, height: int | None, line: int, wide_line: int
+) -> None:
+    """Or players would break them once more, wherever it happens."""
+    assert fitted(LATIN, width, height).line == line
+    assert fitted(CHINESE, width, height).line == wide_line
+    for locale, style in (("en-US", LATIN), ("zh-CN", CHINESE)):
+        captions = caption(TEXTS[locale], locale, 15_000, width=width, height=height)
+        check(TEXTS[locale], captions, 15_000, fitted(style, width, height))
