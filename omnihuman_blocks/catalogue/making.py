@@ -32,7 +32,6 @@ from omnihuman_blocks.catalogue.telling import (
     tell_tags,
     told_in_vain,
 )
-from omnihuman_blocks.domain.job import JobKey
 from omnihuman_blocks.domain.lifecycle import Stage
 from omnihuman_blocks.domain.planned import PlannedRow, Verdict
 from omnihuman_blocks.domain.sharding import WHOLE
@@ -102,8 +101,13 @@ def settle_catalogue(make_order: Callable[[], Order]) -> State[Told]:
 
 
 def _begun(make_order: Callable[[], Order], go: Callable[[Order], State[Told]]) -> State[Told]:
+    return or_cannot_start(lambda: go(make_order()))
+
+
+def or_cannot_start(begin: Callable[[], State[Told]]) -> State[Told]:
+    """What cannot start ends in a state that says why."""
     try:
-        return go(make_order())
+        return begin()
     except CannotStart as error:
         get_run_logger().error("%s", error)
         told = {"exit_code": EXIT_CANNOT_START, "error": str(error)}
@@ -198,12 +202,15 @@ def _walk(prepared: Prepared, setting: Setting, endings: list[Ending], *, buying
     errands = prepared.errands() if buying else _bought(prepared)
     if not errands:
         return
-    rows_of: Counter[JobKey] = Counter(
-        part.job.key for row in prepared.plan.rows for part in row.parts
+    walked = {errand.job.key for errand in errands}
+    rows_of = Counter(
+        keys
+        for row in prepared.plan.rows
+        if (keys := tuple(part.job.key for part in row.parts if part.job.key in walked))
     )
     quoted = summarise_plan(prepared.plan)
     board = Board(
-        rows_of={errand.job.key: rows_of[errand.job.key] for errand in errands},
+        rows_of=rows_of,
         quote_usd=quoted.quote_usd,
         unpriced=quoted.unpriced,
     )

@@ -199,7 +199,7 @@ def _collect(
     for kind, uri in ((IMAGE, row.image_uri), (AUDIO, row.audio_uri), (MASK, mask)):
         if uri is not None:
             if not (kind is AUDIO and is_voiced):
-                draft.problems.extend(_unreachable(kind, uri, offer))
+                draft.problems.extend(_unreachable(kind, uri, offer, COLUMNS[kind]))
             found = examined[kind, uri]
             if isinstance(found, InvalidRow):
                 draft.problems.append(found)
@@ -214,7 +214,8 @@ def _speech(draft: _Draft, voiced: Voiced | InvalidRow | None, recording: Media 
         draft.problems.append(voiced)
     elif voiced is not None:
         for stretch in voiced.stretches[:1]:  # they lie in one place
-            draft.problems.extend(_unreachable(AUDIO, stretch.audio.uri, draft.offer))
+            column = "text" if draft.row.audio_uri is None else COLUMNS[AUDIO]
+            draft.problems.extend(_unreachable(AUDIO, stretch.audio.uri, draft.offer, column))
         return voiced
     elif recording is not None:
         draft.problems.extend(_endless(recording))
@@ -222,8 +223,7 @@ def _speech(draft: _Draft, voiced: Voiced | InvalidRow | None, recording: Media 
     return Voiced(stretches=())
 
 
-def _unreachable(kind: MediaKind, uri: str, offer: Offer) -> Iterator[InvalidRow]:
-    column = COLUMNS[kind]
+def _unreachable(kind: MediaKind, uri: str, offer: Offer, column: str) -> Iterator[InvalidRow]:
     if is_web(uri) and not is_public(uri) and not offer.is_nearby:
         yield InvalidRow(
             f"`{column}` is not a public https address, and {offer.provider} is a public vendor. "

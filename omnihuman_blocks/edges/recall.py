@@ -146,6 +146,10 @@ def _kept_lines(folder: ResultsFolder, kept: pa.Array, names: list[str]) -> pa.T
     return lines.filter(pc.is_in(lines[FINGERPRINT], value_set=kept, skip_nulls=True))
 
 
+PART_KEYS = "parts.list.element.job_key"
+"""Of every part only its key, as Parquet names it."""
+
+
 def read_known(
     folder: ResultsFolder, name: str, schema: pa.Schema, columns: list[str] | None = None
 ) -> pa.Table | None:
@@ -285,16 +289,16 @@ def read_makers(folder: ResultsFolder, row_ids: Collection[str]) -> dict[str, st
 
 
 def read_flow_runs(folder: ResultsFolder, keys: Collection[JobKey]) -> dict[JobKey, str]:
-    """Which flow run worked last at jobs, by the lines that are made of one job."""
-    table = read_known(folder, CATALOGUE_FILE, CATALOGUE, ["clip_key", "flow_run_id"])
+    """Which flow run worked last at jobs, by the lines whose parts they are."""
+    table = read_known(folder, CATALOGUE_FILE, CATALOGUE, [PART_KEYS, "flow_run_id"])
     if table is None or not keys:
         return {}
-    wanted = pc.and_(
-        pc.is_valid(table["flow_run_id"]),
-        pc.is_in(table["clip_key"], value_set=pa.array(keys, pa.string())),
-    )
-    found = table.filter(wanted)
-    return dict(zip(found["clip_key"].to_pylist(), found["flow_run_id"].to_pylist(), strict=True))
+    parts = table["parts"].combine_chunks()
+    jobs = pc.struct_field(pc.list_flatten(parts), "job_key")
+    runs = table["flow_run_id"].take(pc.list_parent_indices(parts))
+    wanted = pc.and_(pc.is_valid(runs), pc.is_in(jobs, value_set=pa.array(keys, pa.string())))
+    found = pa.table({"job": jobs, "run": runs}).filter(wanted)
+    return dict(zip(found["job"].to_pylist(), found["run"].to_pylist(), strict=True))
 
 
 def read_blocked(folder: ResultsFolder) -> frozenset[str]:

@@ -63,7 +63,8 @@ class Glance:
 class Board:
     """Where jobs say what they are doing. Safe from any thread."""
 
-    rows_of: Mapping[JobKey, int]
+    rows_of: Mapping[tuple[JobKey, ...], int]
+    """How many rows are made of just these jobs. One of several parts is as far as its last one."""
     quote_usd: Decimal
     unpriced: int = 0
     _doing: dict[JobKey, str] = field(default_factory=dict)
@@ -99,8 +100,9 @@ class Board:
         """Everything at once, for a view."""
         with self._lock:
             rows: Counter[str] = Counter()
-            for key, count in self.rows_of.items():
-                rows[self._doing.get(key, "waiting")] += count
+            for parts, count in self.rows_of.items():
+                doing = [self._doing.get(key, "waiting") for key in parts]
+                rows[min(doing, key=ORDER.index)] += count
             charged = sum(self._charged.values(), Decimal(0))
             news = tuple(self._news)
         total = sum(self.rows_of.values())
