@@ -57,7 +57,7 @@ def _forms(locale: str) -> tuple[str, ...]:
     if tag.script is None and tag.language is not None:
         language, _, rest = locale.partition("-")
         forms.append("-".join(part for part in (language, script_of_locale(locale), rest) if part))
-    if NEIGHBOURS.get((tag.language, tag.territory)) == "es-419":
+    if NEIGHBOURS.get((tag.language or "", tag.territory or "")) == "es-419":
         forms.append("es-419")
     return tuple(forms)
 
@@ -71,8 +71,9 @@ def fallbacks(locale: str) -> tuple[str, ...]:
     tag = langcodes.Language.get(locale)
     full = tag.maximize()
     steps = [locale, *_shortened(locale)]
-    if (tag.language, tag.territory) in NEIGHBOURS:
-        steps.append(NEIGHBOURS[tag.language, tag.territory])
+    neighbour = NEIGHBOURS.get((tag.language or "", tag.territory or ""))
+    if neighbour is not None:
+        steps.append(neighbour)
     for kept in (("script", "territory"), ("territory",), ("script",), ()):
         parts = {part: getattr(full, part) for part in kept if getattr(full, part)}
         steps.append(langcodes.Language.make(language=tag.language, **parts).to_tag())

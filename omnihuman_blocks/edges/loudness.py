@@ -45,7 +45,7 @@ def _level(powers: Wave) -> Wave:
 def _weighted(wave: Wave, rate: int) -> Wave:
     """The wave as a head hears it. Phases do not matter to loudness, so only sizes are filtered."""
     length = 1 << (len(wave) - 1).bit_length()
-    hertz = np.fft.rfftfreq(length, 1 / rate)
+    hertz = np.asarray(np.fft.rfftfreq(length, 1 / rate), dtype=np.float64)
     filtered = np.fft.rfft(wave, length) * _gain(hertz)
     return np.asarray(np.fft.irfft(filtered, length)[: len(wave)])
 

@@ -17,10 +17,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from hashlib import sha256
+from importlib import import_module
 from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import numpy as np
@@ -35,7 +36,7 @@ from omnihuman_blocks.sandbox.settings import VENDORS, Settings
 
 sys.path.insert(0, str(Path(__file__).parent))  # test folders are no packages
 
-from forked import begin, context
+forked: Any = import_module("forked")  # it stands beside this file
 
 RATE = 8000
 SECONDS = 1.0
@@ -211,7 +212,7 @@ class Place:
         said.mkdir(exist_ok=True)
         number = len(list(said.iterdir()))
         out, err = said / f"{number}.out", said / f"{number}.err"
-        process = begin(
+        process = forked.begin(
             self.forking,
             words,
             folder=self.folder,
@@ -337,7 +338,7 @@ def assert_no_key_in(place: Place, folder: Path) -> None:
 
 @pytest.fixture(scope="session")
 def forking() -> ForkServerContext:
-    return context()
+    return cast("ForkServerContext", forked.context())
 
 
 @pytest.fixture
