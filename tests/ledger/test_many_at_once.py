@@ -27,7 +27,7 @@ from omnihuman_blocks.sandbox.server import Sandbox
 from omnihuman_blocks.sandbox.settings import VENDORS
 
 EACH = 2
-SILENCE_SECONDS = 60.0
+SILENCE_SECONDS = 180.0
 """Longer than any of these processes is busy without a word."""
 Row = tuple[str, str, str]
 
