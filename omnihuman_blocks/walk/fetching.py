@@ -7,9 +7,13 @@ wrong is written down as spoiled, with the evidence, and is kept aside for whoev
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from omnihuman_blocks.domain import pacing
 from omnihuman_blocks.domain.checks import ClipFacts, Figures, verify
@@ -24,15 +28,22 @@ from omnihuman_blocks.walk.borders import Border
 from omnihuman_blocks.walk.buying import heed
 from omnihuman_blocks.walk.house import Desk, House
 
+T = TypeVar("T")
+
 LOOKS = 3
 """How often the vendor is asked for a fresh address before its file is called spoiled."""
 READ_TRIES = 6
 SUFFIXES: dict[object, delivery.Suffix] = {"WEBM": "webm", "MOV": "mov"}
 
 
-def is_here(house: House, state: JobState) -> bool:
+async def is_here(house: House, state: JobState) -> bool:
     """Whether a finished job's file still lies where it was put."""
-    return state.clip is not None and (house.folder / Path(state.clip.file).name).is_file()
+    if state.clip is None:
+        return False
+    name = Path(state.clip.file).name
+    if house.depot is None:
+        return (house.folder / name).is_file()
+    return await _in_pool(house, house.depot.has, name, state.clip.size)
 
 
 async def fetch(house: House, desk: Desk, job: Job, state: JobState, *, last: bool) -> bool:
@@ -75,6 +86,8 @@ async def _deliver(  # noqa: PLR0917 - all that is known of it
         likeness=facts.likeness,
     )
     charge = _late_charge(desk, job, state, facts.video_seconds)
+    if not await _stored(house, delivered):
+        return False
     house.passing(Border.BEFORE_DELIVERY)
     try:
         applied = await house.book(
@@ -90,6 +103,27 @@ async def _deliver(  # noqa: PLR0917 - all that is known of it
     house.passing(Border.AFTER_DELIVERY)
     await heed(desk, applied)
     return True
+
+
+async def _stored(house: House, delivered: delivery.Delivered) -> bool:
+    """Brings it to the depot, where there is one; False: tried in vain for now."""
+    if house.depot is None:
+        return True
+    bring = partial(house.depot.bring, delivered.path, sha256=delivered.sha256)
+    for tried in range(1, READ_TRIES + 1):
+        try:
+            await _in_pool(house, bring)
+        except Transient as error:
+            if tried < READ_TRIES:
+                await house.rest(pacing.after_failure(tried, error.retry_after))
+        else:
+            delivered.path.unlink(missing_ok=True)
+            return True
+    return False
+
+
+async def _in_pool(house: House, work: Callable[..., T], *arguments: object) -> T:
+    return await asyncio.get_running_loop().run_in_executor(house.pool, work, *arguments)
 
 
 async def judge_again(house: House, desk: Desk, job: Job, state: JobState) -> bool:
@@ -207,6 +241,9 @@ def _gone(error: Refused, desk: Desk, state: JobState) -> BadDelivery:
 async def _spoil(
     house: House, desk: Desk, state: JobState, error: BadDelivery, look: _Look
 ) -> None:
+    if house.depot is not None and look.aside is not None:
+        with suppress(Transient):  # evidence is worth a try, and no more
+            await _in_pool(house, house.depot.bring, look.aside)
     applied = await house.book(
         house.ledger.spoil,
         state.key,

@@ -20,6 +20,7 @@ from omnihuman_blocks.domain import pacing
 from omnihuman_blocks.domain.checks import DEFAULT_THRESHOLDS, Thresholds
 from omnihuman_blocks.domain.job import Job, JobKey, Media, Upload
 from omnihuman_blocks.domain.limits import Limits
+from omnihuman_blocks.edges.depot import Depot
 from omnihuman_blocks.edges.http import Http
 from omnihuman_blocks.edges.ledger import Ledger
 from omnihuman_blocks.edges.store import MediaStore
@@ -75,11 +76,13 @@ class House:
     ledger: Ledger
     desks: Mapping[str, Desk]
     folder: Path
-    """Where clips are put."""
+    """Where clips are received, and stay unless there is a depot."""
     pool: Executor
     """Threads for what burns CPU: decoding, hashing."""
     read_upload: ReadUpload
     board: Board
+    depot: Depot | None = None
+    """Where clips are brought whose results lie in object storage."""
     store: MediaStore | None = None
     """Where media are put that a vendor takes no upload of."""
     invocation: str | None = None

@@ -14,13 +14,17 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
 from typing import Any
 
 from omnihuman_blocks.domain.checks import understand_checks
 from omnihuman_blocks.edges.delivery import sweep
+from omnihuman_blocks.edges.depot import Depot
 from omnihuman_blocks.edges.http import Http
 from omnihuman_blocks.edges.ledger import Ledger
 from omnihuman_blocks.edges.media import LARGEST, Examiner
+from omnihuman_blocks.edges.results_folder import ResultsFolder
 from omnihuman_blocks.edges.store import MediaStore
 from omnihuman_blocks.loop.shared import shared
 from omnihuman_blocks.walk.calls import listening
@@ -95,12 +99,14 @@ async def open_house(setting: Setting, *, load_block: LoadBlock) -> AsyncGenerat
     shop = open_shop(order, os.environ, with_keys=True, block=block)
     store = None if shop.store is None else await asyncio.to_thread(MediaStore, shop.store)
     pool = ThreadPoolExecutor(max_workers=os.cpu_count(), thread_name_prefix="media")
-    await asyncio.to_thread(sweep, _videos(setting))
+    depot, folder = _place_of(setting)
+    await asyncio.to_thread(sweep, folder)
     ledger = await asyncio.to_thread(Ledger.open, setting.ledger)
     try:
         async with Http() as http:
-            house = _furnish(setting, shop, http=http, ledger=ledger, pool=pool)
+            house = _furnish(setting, shop, folder, http=http, ledger=ledger, pool=pool)
             house.store = store
+            house.depot = depot
             _open.append((asyncio.get_running_loop(), house))
             try:
                 async with listening(house):
@@ -110,10 +116,18 @@ async def open_house(setting: Setting, *, load_block: LoadBlock) -> AsyncGenerat
     finally:
         await asyncio.to_thread(ledger.close)
         pool.shutdown(wait=False)
+        if depot is not None:
+            await asyncio.to_thread(rmtree, folder, ignore_errors=True)
 
 
 def _furnish(
-    setting: Setting, shop: Shop, *, http: Http, ledger: Ledger, pool: ThreadPoolExecutor
+    setting: Setting,
+    shop: Shop,
+    folder: Path,
+    *,
+    http: Http,
+    ledger: Ledger,
+    pool: ThreadPoolExecutor,
 ) -> House:
     nearby = any(seller.account.is_local for seller in shop.sellers.values())
     examiner = Examiner(read=partial(http.read, local=nearby, most=MOST_BYTES), pool=pool)
@@ -121,7 +135,7 @@ def _furnish(
         http=http,
         ledger=ledger,
         desks={name: desk_for(seller, http, ledger) for name, seller in shop.sellers.items()},
-        folder=_videos(setting),
+        folder=folder,
         pool=pool,
         read_upload=examiner.read_upload,
         board=board_of(setting.invocation),
@@ -132,8 +146,12 @@ def _furnish(
     )
 
 
-def _videos(setting: Setting) -> Path:
-    return Path(setting.results.removeprefix("file://")) / VIDEOS
+def _place_of(setting: Setting) -> tuple[Depot | None, Path]:
+    """Where videos end, if not on a disk of this machine, and where they are received."""
+    results = ResultsFolder.at(setting.results)
+    if results.is_local:
+        return None, Path(results.root) / VIDEOS
+    return Depot(results=results, folder=VIDEOS), Path(mkdtemp(prefix="omnihuman-videos-"))
 
 
 _open: list[tuple[asyncio.AbstractEventLoop, House]] = []

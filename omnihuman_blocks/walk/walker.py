@@ -180,7 +180,7 @@ class Walker:
 
     async def keep(self, state: JobState) -> bool:
         """A finished job whose file has gone is fetched again."""
-        if fetching.is_here(self.house, state) or self.looked:
+        if self.looked or await fetching.is_here(self.house, state):
             return False
         why = "its file is not in the results folder any more"
         await self.house.book(self.house.ledger.look_again, self.job.key, state.attempt, why=why)

@@ -130,7 +130,7 @@ def shards(sandbox: Sandbox, forking: ForkServerContext, tmp_path: Path) -> Shar
 def lay_tables(folder: Path, rows: int) -> None:
     """Jobs that differ in what they are asked for, over few media: the sandbox renders those once
     that it has not rendered before."""
-    Image.new("RGB", (160, 160), (200, 90, 120)).save(folder / "face.png")
+    Image.new("RGB", (320, 320), (200, 90, 120)).save(folder / "face.png")
     for number in range(4):
         (folder / f"voice{number}.wav").write_bytes(_voice(number))
     scripts = [
