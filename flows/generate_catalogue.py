@@ -30,10 +30,11 @@ def generate(
     options: dict[str, str] | None = None,
     max_in_flight: int | None = None,
     ledger: str | None = None,
+    shard: str = "1/1",
+    budget_name: str | None = None,
 ) -> State[Any]:
     """Makes every video of two tables that is not there yet. Run it again to go on."""
     order = (scripts, avatars, results, provider)
+    bounds = {"budget": budget, "budget_name": budget_name, "max_in_flight": max_in_flight}
     made = flows.generate_catalogue.fn
-    return made(
-        *order, budget=budget, options=options, max_in_flight=max_in_flight, ledger=ledger or None
-    )
+    return made(*order, options=options, ledger=ledger or None, shard=shard, **bounds)

@@ -15,11 +15,13 @@ from prefect.schedules import Cron
 
 from flows.estimate_catalogue import estimate
 from flows.generate_catalogue import generate
+from flows.generate_in_shards import generate as generate_in_shards
 from flows.reconcile import reconcile
 from flows.retry_failed import retry
 
 NIGHTLY = "0 2 * * *"
 DAYTIME = "0 8,14 * * *"
+SHARDS = 4
 
 
 def words() -> argparse.ArgumentParser:
@@ -35,7 +37,7 @@ def words() -> argparse.ArgumentParser:
 
 
 def deployments(said: argparse.Namespace) -> list[RunnerDeployment]:
-    """The same four as in deployments/prefect.yaml."""
+    """The same as in deployments/prefect.yaml."""
     folder = {"results": said.results, "ledger": said.ledger}
     tables = {"scripts": said.scripts, "avatars": said.avatars, "provider": said.provider, **folder}
     budget = {"budget": said.budget}
@@ -47,6 +49,9 @@ def deployments(said: argparse.Namespace) -> list[RunnerDeployment]:
         retry.to_deployment("retry-failed", parameters=folder | budget),
         reconcile.to_deployment("reconcile", parameters=folder, schedule=daytime),
         estimate.to_deployment("estimate", parameters=tables),
+        generate_in_shards.to_deployment(
+            "generate-in-shards", parameters=tables | budget | {"shards": SHARDS}
+        ),
     ]
 
 

@@ -11,8 +11,15 @@ from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from prefect.client.schemas.objects import State
 
-from omnihuman_blocks.catalogue.making import Told, make_catalogue, runner, settle_catalogue
+from omnihuman_blocks.catalogue.making import (
+    Told,
+    make_catalogue,
+    or_cannot_start,
+    runner,
+    settle_catalogue,
+)
 from omnihuman_blocks.catalogue.preparing import order_of, plan_order
+from omnihuman_blocks.catalogue.sharding_runs import make_in_shards
 from omnihuman_blocks.domain.sharding import Shard
 from omnihuman_blocks.domain.summary import plan_text
 from omnihuman_blocks.walk.order import Again, Order
@@ -109,6 +116,64 @@ def generate_catalogue(
             lexicon=lexicon,
             shard=Shard.parse(shard),
             budget_name=budget_name,
+        )
+    )
+
+
+@flow(
+    name="generate-in-shards",
+    flow_run_name="{shards} shards of {results}",
+    validate_parameters=False,
+    persist_result=False,
+)
+def generate_in_shards(
+    scripts: str,
+    avatars: str,
+    results: str,
+    provider: str,
+    *,
+    shards: int = 4,
+    ledger: str | None = None,
+    budget: float | str | None = None,
+    options: Mapping[str, Any] | None = None,
+    max_in_flight: int | None = None,
+    deployment: str = "omnihuman-generate-catalogue/generate-catalogue",
+    restarts: int = 2,
+    poll_seconds: float = 5.0,
+) -> State[Told]:
+    """Makes one catalogue by several runs of a deployment, wherever its work pool runs them.
+
+    Args:
+        scripts: Address of the table of scripts, which every machine can read.
+        avatars: Address of the table of avatars.
+        results: Folder of the results: object storage, or a folder that all machines share.
+        provider: A vendor's name, or `block:TYPE-SLUG/NAME`.
+        shards: How many runs.
+        ledger: The PostgreSQL ledger that all of them share.
+        budget: What all of them together may add at most, in dollars.
+        options: Wishes for all rows.
+        max_in_flight: Jobs of all of them together at one vendor at once.
+        deployment: `FLOW/NAME` of the deployment that makes a shard: of `generate_catalogue`.
+        restarts: How often the run of one shard is started again after its process died.
+        poll_seconds: How often Prefect is asked how they are.
+    """
+    parameters = {
+        "scripts": scripts,
+        "avatars": avatars,
+        "results": results,
+        "provider": provider,
+        "budget": None if budget is None else float(budget),
+        "options": dict(options or {}),
+        "max_in_flight": max_in_flight,
+        "ledger": ledger,
+    }
+    return or_cannot_start(
+        lambda: make_in_shards(
+            deployment,
+            parameters,
+            shards=shards,
+            restarts=restarts,
+            poll_seconds=poll_seconds,
         )
     )
 

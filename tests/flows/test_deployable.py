@@ -21,6 +21,7 @@ FOLDER = Path(__file__).parents[2] / "flows"
 FILES = sorted(file for file in FOLDER.glob("*.py") if file.name != "serve.py")
 LIBRARY: dict[str, Flow[..., Any]] = {
     "generate_catalogue": library.generate_catalogue,
+    "generate_in_shards": library.generate_in_shards,
     "retry_failed": library.retry_failed,
     "estimate_catalogue": library.estimate_catalogue,
     "reconcile": library.reconcile,
