@@ -1,0 +1,48 @@
+"""The floor: nothing but asyncio and httpx at fal's queue. It remembers nothing and checks nothing.
+
+With the option `decode` it is the second floor, which also decodes each file in two threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+from entry import FAL_MODEL, Race, decode
+
+
+async def run(race: Race) -> float:
+    """When the last video was there."""
+    queue = race.environment["OMNIHUMAN_FAL_URL"]
+    headers = {"Authorization": f"Key {race.environment['FAL_KEY']}"}
+    limits = httpx.Limits(max_connections=100, max_keepalive_connections=100)
+    places, pool = asyncio.Semaphore(race.at_once), ThreadPoolExecutor(2)
+    async with httpx.AsyncClient(headers=headers, limits=limits, timeout=60) as http:
+
+        async def make(number: int) -> None:
+            async with places:
+                body = race.fal_input(race.jobs[number])
+                bought = (await http.post(f"{queue}/{FAL_MODEL}", json=body)).json()
+                while True:
+                    await asyncio.sleep(race.poll_seconds)
+                    if (await http.get(bought["status_url"])).json()["status"] == "COMPLETED":
+                        break
+                made = (await http.get(bought["response_url"])).raise_for_status().json()
+                await fetch(http, made["video"]["url"], race.out / f"{number}.mp4")
+
+        async def fetch(http: httpx.AsyncClient, url: str, file: Path) -> None:
+            film = (await http.get(url)).raise_for_status().content
+            file.write_bytes(film)
+            if race.options.get("decode"):
+                await asyncio.get_running_loop().run_in_executor(pool, decode, file)
+
+        await asyncio.gather(*map(make, range(len(race.jobs))))
+    return time.time()
+
+
+if __name__ == "__main__":
+    here = Race.read()
+    here.ended(asyncio.run(run(here)))
