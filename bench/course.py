@@ -11,16 +11,17 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
 import wave
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Any, Self
 
 import numpy as np
 from PIL import Image
@@ -159,7 +160,7 @@ def _addresses(process: subprocess.Popen[str]) -> dict[str, str]:
 def _render_all(vendor: Vendor) -> None:
     """Buys one video of each pair at each vendor of the races, and forgets it."""
     vendor.set(time_scale=0.0)
-    with tempfile.TemporaryDirectory() as name:
+    with TemporaryDirectory() as name:
         run("floor", vendor, jobs=len(vendor.pairs), folder=Path(name) / "fal")
         run("runware_sdk", vendor, jobs=len(vendor.pairs), folder=Path(name) / "runware")
     vendor.reset()
@@ -187,38 +188,71 @@ class Server:
         return spent(self.pid)
 
 
-@contextmanager
-def prefect_home() -> Iterator[dict[str, str]]:
-    """An environment with a Prefect of its own, whose database is brought up to date."""
-    with tempfile.TemporaryDirectory(prefix="omnihuman-bench-") as home:
-        environment = {**clean_environment(), "PREFECT_HOME": home}
-        upgrade = [sys.executable, "-m", "prefect", "server", "database", "upgrade", "--yes"]
-        subprocess.run(upgrade, env=environment, check=True, capture_output=True)  # noqa: S603
-        yield environment
+def migrated(home: Path) -> dict[str, str]:
+    """An environment with a Prefect of its own in this folder, its database up to date."""
+    environment = {**clean_environment(), "PREFECT_HOME": str(home)}
+    upgrade = [sys.executable, "-m", "prefect", "server", "database", "upgrade", "--yes"]
+    subprocess.run(upgrade, env=environment, check=True, capture_output=True)  # noqa: S603
+    return environment
 
 
 @contextmanager
-def prefect_server() -> Iterator[Server]:
+def prefect_server(environment: dict[str, str]) -> Iterator[Server]:
     """A server with the settings that `pip install prefect` gives."""
     port = _free_port()
-    with prefect_home() as environment:
-        words = ["server", "start", "--no-ui", "--port", str(port)]
-        process = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-m", "prefect", *words],
-            env={**environment, "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL"},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        try:
-            url = f"http://127.0.0.1:{port}/api"
-            _await_server(url)
-            yield Server(url, process.pid)
-        finally:
-            process.terminate()
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(15)
-            process.kill()
-            process.wait()
+    words = ["server", "start", "--no-ui", "--port", str(port)]
+    process = subprocess.Popen(  # noqa: S603
+        [sys.executable, "-m", "prefect", *words],
+        env={**environment, "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        url = f"http://127.0.0.1:{port}/api"
+        _await_server(url)
+        yield Server(url, process.pid)
+    finally:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(15)
+        process.kill()
+        process.wait()
+
+
+class Ground:
+    """What several parts share, each made when it is first needed."""
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+        self._home: Path | None = None
+
+    def __enter__(self) -> Self:
+        self.folder = Path(self._stack.enter_context(TemporaryDirectory(prefix="omnihuman-bench-")))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    @cached_property
+    def vendor(self) -> Vendor:
+        """The sandbox, with its videos rendered."""
+        return self._stack.enter_context(sandbox())
+
+    @cached_property
+    def server(self) -> Server:
+        """A Prefect server."""
+        environment = self.home("server")
+        return self._stack.enter_context(prefect_server(environment))
+
+    def home(self, name: str) -> dict[str, str]:
+        """An environment for a Prefect of its own; migrating takes long and is done once."""
+        if self._home is None:
+            self._home = self.folder / "prefect"
+            self._home.mkdir()
+            migrated(self._home)
+        copy = self.folder / name
+        shutil.copytree(self._home, copy)
+        return {**clean_environment(), "PREFECT_HOME": str(copy)}
 
 
 def _free_port() -> int:

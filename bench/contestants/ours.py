@@ -47,7 +47,8 @@ def words(race: Race, folder: Path) -> list[str]:
 
 def remember_looks() -> None:
     """Each file is looked into once and then known by its bytes: what is left is all that is not
-    work on media. Only for the measurement that says so."""
+    work on media. Only for the measurement that says so.
+    """
     from hashlib import sha256  # noqa: PLC0415
 
     from omnihuman_blocks.edges import delivery  # noqa: PLC0415
