@@ -187,9 +187,9 @@ def main() -> int:
             code, watch, said = generate(folder, sandbox.environment, vendors[0])
             try:
                 rows = {state: n for state, n in json.loads(said)["rows"].items() if n}
-            except ValueError:
-                print(said)
-                return 1
+            except ValueError:  # a machine that is too busy for Prefect's server: once more
+                print(f"run {run + 1}: exit {code}: {said.strip().splitlines()[-1:]}", flush=True)
+                continue
             seconds = time.monotonic() - began
             print(f"run {run + 1}: exit {code}, {seconds:.0f} s, {rows}", flush=True)
             print(f"  memory of the command: {watch.told()}", flush=True)

@@ -42,7 +42,8 @@ async def test_what_is_written_around_a_purchase(
     open_house: OpenHouse, errand: MakeErrand, sandbox: Sandbox, vendor: str
 ) -> None:
     """The intent before the request leaves, the ticket before anything else happens."""
-    given, seen = await errand(vendor), {}
+    given = await errand(vendor)
+    seen: dict[Border, tuple[Stage | None, int]] = {}
 
     def passing(border: Border) -> None:
         if border in MONEY:
@@ -60,7 +61,8 @@ async def test_what_is_written_around_a_video(
     open_house: OpenHouse, errand: MakeErrand, sandbox: Sandbox
 ) -> None:
     """A file has its name only once it was looked at, and is called done only after that."""
-    given, seen = await errand("fal"), {}
+    given = await errand("fal")
+    seen: dict[Border, tuple[Stage, bool]] = {}
 
     def passing(border: Border) -> None:
         if border in VIDEO:
