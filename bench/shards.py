@@ -94,11 +94,14 @@ def run(
             )
 
         running = [start(number) for number in range(1, shards + 1)]
+        while not sandbox.counts().accepted():
+            if any(process.poll() is not None for process in running):
+                raise SystemExit((folder / f"said-{shards}-1").read_text())
+            time.sleep(0.1)
+        first = time.monotonic() - began
         killed_at = None
         if kill:
             while sandbox.counts().accepted() < asked.rows // 3:
-                if any(process.poll() is not None for process in running):
-                    raise SystemExit((folder / f"said-{shards}-1").read_text())
                 time.sleep(0.2)
             running[1].send_signal(signal.SIGKILL)
             killed_at = time.monotonic() - began
@@ -111,7 +114,8 @@ def run(
     catalogue = pq.read_table(results / "catalogue.parquet", columns=["state", "clip_key"])
     return {
         "seconds": round(seconds, 1),
-        "rows_per_second": round(asked.rows / seconds, 1),
+        "first_purchase_after": round(first, 1),
+        "rows_per_second_from_then": round(asked.rows / (seconds - first), 2),
         "killed_after": killed_at and round(killed_at, 1),
         "others_home_after": round(others_home, 1),
         "exit_codes": codes,

@@ -14,6 +14,7 @@ from omnihuman_blocks.commands import catalogue
 from omnihuman_blocks.commands.cancel import add_cancel
 from omnihuman_blocks.commands.demo import add_demo
 from omnihuman_blocks.commands.doctor import add_doctor
+from omnihuman_blocks.commands.export import add_export
 from omnihuman_blocks.commands.ledger import add_ledger_command, add_reconcile
 from omnihuman_blocks.commands.prefect_here import STOPPED
 from omnihuman_blocks.commands.status import add_status
@@ -126,6 +127,7 @@ COMMANDS: tuple[Callable[[Commands], None], ...] = (
     add_demo,
     *catalogue.COMMANDS,
     add_status,
+    add_export,
     add_reconcile,
     add_cancel,
     add_ledger_command,
