@@ -44,7 +44,8 @@ def await_condition(condition: Callable[[], Any], what: str, within: float = PAT
     """Asks again and again; what it says when it is true."""
     deadline = time.monotonic() + within
     while time.monotonic() < deadline:
-        if found := condition():
+        found = condition()
+        if found:
             return found
         time.sleep(0.05)
     raise AssertionError(f"{what} did not come about within {within:g} s")
@@ -127,10 +128,18 @@ class Server:
 
     url: str
 
+    def call(self, method: str, path: str, body: Any = None) -> httpx.Response:
+        """Asks again where SQLite is busy, as Prefect's own client does."""
+
+        def answer() -> httpx.Response | None:
+            said = httpx.request(method, f"{self.url}/{path}", json=body, timeout=60)
+            return None if said.status_code == httpx.codes.SERVICE_UNAVAILABLE else said
+
+        said: httpx.Response = await_condition(answer, "an answer of the server")
+        return said.raise_for_status()
+
     def ask(self, path: str, body: Any) -> Any:
-        answer = httpx.post(f"{self.url}/{path}", json=body, timeout=30)
-        answer.raise_for_status()
-        return answer.json()
+        return self.call("POST", path, body).json()
 
     def deployment(self, name: str) -> dict[str, Any]:
         (found,) = self.ask("deployments/filter", {"deployments": {"name": {"any_": [name]}}})
@@ -144,7 +153,7 @@ class Server:
         address = f"deployments/{self.deployment(deployment)['id']}/schedules"
         (made,) = self.ask(address, [{"schedule": schedule, "parameters": parameters}])
         yield
-        httpx.delete(f"{self.url}/{address}/{made['id']}", timeout=30).raise_for_status()
+        self.call("DELETE", f"{address}/{made['id']}")
 
     def start(self, deployment: str, **parameters: Any) -> str:
         """A run right now."""
