@@ -96,7 +96,7 @@ def test_an_address_that_leads_elsewhere_is_not_linked(tmp_path: Path, uri: str 
 def test_a_video_is_shown_with_its_poster_its_captions_and_its_checks(tmp_path: Path) -> None:
     """Captions are in the page itself: from a folder on a disk browsers load none."""
     (tmp_path / "captions").mkdir()
-    captions = "WEBVTT\n\n00:00.000 --> 00:01.000\n\u200fשלום <3\n"
+    captions = "WEBVTT\n\n00:00.000 --> 00:01.000\n\u200fשלום <3\n"  # noqa: RUF001
     (tmp_path / "captions" / "abc.vtt").write_text(captions, encoding="utf-8")
     shown = line(
         poster_uri="posters/abc.jpg",

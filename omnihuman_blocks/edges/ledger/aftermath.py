@@ -78,7 +78,9 @@ class Aftermath(Chapter):
     ) -> Applied:
         """Paid, and what was delivered is not the video that was bought."""
         return self._write(
-            key, attempt, lambda tx, row: _spoil(tx, row, error, evidence, checks, charge)
+            key,
+            attempt,
+            lambda tx, row: _spoil(tx, row, error, evidence=evidence, checks=checks, charge=charge),
         )
 
     def look_again(self, key: JobKey, attempt: int, *, why: str, who: str | None = None) -> Applied:
@@ -234,6 +236,7 @@ def _spoil(
     tx: Transaction,
     row: sa.Row[Any],
     error: OmniHumanError,
+    *,
     evidence: Json,
     checks: Json,
     charge: Charge | None,
