@@ -58,6 +58,7 @@ def generate_catalogue(
     media_store_public: str | None = None,
     shard: str = "1/1",
     budget_name: str | None = None,
+    batches: int | None = None,
 ) -> State[Told]:
     """Makes every video of two tables that is not there yet, and writes the catalogue.
 
@@ -88,6 +89,7 @@ def generate_catalogue(
         media_store_public: Address at which everybody can read it; else addresses are signed.
         shard: Which part of the rows this run makes: `2/4` is the second of four.
         budget_name: Runs that name their budget alike share it.
+        batches: Into how many task runs the jobs are divided, where a task runner has few slots.
     """
     return make_catalogue(
         lambda: Order(
@@ -116,6 +118,7 @@ def generate_catalogue(
             lexicon=lexicon,
             shard=Shard.parse(shard),
             budget_name=budget_name,
+            batches=batches,
         )
     )
 

@@ -43,12 +43,16 @@ class Batch:
         return f"batch {self.number} of {len(self.errands)} jobs"
 
 
-def into_batches(errands: Sequence[Errand], *, until: Collection[Stage] = ()) -> list[Batch]:
+def into_batches(
+    errands: Sequence[Errand], *, until: Collection[Stage] = (), batches: int | None = None
+) -> list[Batch]:
     """Batches of one for a small table, of up to some hundreds for a large one.
 
-    In the stages of `until` their walks go no further.
+    In the stages of `until` their walks go no further. `batches`: at most so many, however large.
     """
     size = min(LARGEST, max(1, -(-len(errands) // FEW)))
+    if batches is not None:
+        size = max(1, -(-len(errands) // batches))
     slices = _slices(errands, size)
     return [Batch(number, some, until) for number, some in enumerate(slices, start=1)]
 

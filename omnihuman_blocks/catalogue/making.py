@@ -215,7 +215,8 @@ def _walk(prepared: Prepared, setting: Setting, endings: list[Ending], *, buying
         unpriced=quoted.unpriced,
     )
     herald = Herald(order=prepared.order, rows=prepared.plan.rows)
-    batches = into_batches(errands, until=() if buying else NOT_BOUGHT)
+    until = () if buying else NOT_BOUGHT
+    batches = into_batches(errands, until=until, batches=prepared.order.batches)
     with showing(setting.invocation, board), Ledger.open(setting.ledger) as ledger:
         futures = walk_batch.map(batches, unmapped(setting))
         ended = _counting(futures)
@@ -291,6 +292,7 @@ def _endings(futures: Sequence[PrefectFuture[Any]]) -> list[Ending]:
     """What the batches that are home have to tell. One that broke down tells nothing."""
     told: list[Ending] = []
     for future in futures:
+        future.wait()  # it is home; Dask's only then knows its state without asking the server
         if future.state.is_completed():
             told.extend(future.result(raise_on_failure=False))
     return told
@@ -298,6 +300,7 @@ def _endings(futures: Sequence[PrefectFuture[Any]]) -> list[Ending]:
 
 def _tell_news(herald: Herald, ledger: Ledger, future: PrefectFuture[Any]) -> None:
     """What a batch that is home has to tell, as events."""
+    future.wait()
     if not future.state.is_completed():
         herald.tell_broken(future.state.message or repr(future.state))
         return

@@ -74,6 +74,8 @@ class Order:
     """Address of the table that says how words are said."""
     shard: Shard = WHOLE
     """Which of the rows this process walks. The plan is of all of them."""
+    batches: int | None = None
+    """Into so many batches the jobs are divided, where each batch is one worker's whole share."""
     budget_name: str | None = None
     """Processes that name one budget alike share it."""
 
