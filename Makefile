@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: alarms help setup demo test lint types contracts check coverage lock clean fuzz soak
+.PHONY: alarms help setup demo test test-dask lint types contracts check coverage lock clean fuzz soak
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -41,6 +41,10 @@ DECIDING := tests/domain tests/planning tests/providers tests/properties
 
 test: coverage ## the whole suite
 	$(BIN)/python -m pytest -n 2 --dist loadgroup $(addprefix --ignore=,$(DECIDING)) $(PYTEST_ARGS)
+
+test-dask: $(VENV)/.dev ## the flow on a Dask cluster: half a minute, not part of CI
+	$(PIP) install -q --constraint requirements.lock --editable '.[dask]'
+	$(BIN)/python -m pytest -n 0 tests/scale/test_dask.py
 
 coverage: $(VENV)/.dev ## the deciding rooms, whose branches must all be covered
 	$(BIN)/python -m pytest -n 2 $(DECIDING) \
