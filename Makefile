@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: alarms help setup demo test test-dask lint types contracts check coverage lock clean fuzz soak
+.PHONY: alarms bench help setup demo test test-dask lint types contracts check coverage lock clean fuzz soak
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -60,6 +60,11 @@ soak: $(VENV)/.dev ## a catalogue of ROWS rows at vendors that lose answers, fai
 
 alarms: $(VENV)/.dev ## how often the checks cry wolf over 200 good videos, and what they miss of spoilt ones
 	$(BIN)/python bench/count_checks.py
+
+PART ?=
+MINUTES ?= 9
+bench: $(VENV)/.dev ## speed against what people would use instead, into bench/results.md (PART="race plan ...", MINUTES)
+	$(BIN)/python bench/run.py $(PART) --minutes $(MINUTES)
 
 lint: $(VENV)/.dev ## ruff: rules and format
 	$(BIN)/ruff check .

@@ -81,7 +81,7 @@ class Vendor:
         """Changes settings of the sandbox."""
         self.ask("PUT", "/control/settings", json.dumps(changes).encode())
 
-    def pace(self, seconds: float, jitter: float = 0.1) -> None:
+    def pace(self, seconds: float, jitter: float = 0.2) -> None:
         """From now on a video takes so long to make."""
         made = {"base_seconds": seconds, "seconds_per_second": 0.0, "jitter": jitter}
         self.set(time_scale=1.0, generation=made)
