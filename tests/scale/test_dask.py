@@ -34,7 +34,7 @@ def test_batches_are_mapped_over_a_cluster(
     tables = [str(folder / f"{name}.parquet") for name in ("scripts", "avatars")]
     for bought in (ROWS, 0):
         state = on_dask(*tables, str(shards.results), "runware", batches=2, return_state=True)
-        told = state.result()
+        told: Any = state.result()
         assert (told["exit_code"], told["bought"]) == (0, bought)
     rows = pq.read_table(shards.results / "catalogue.parquet")
     assert Counter(rows["state"].to_pylist()) == {"done": ROWS}

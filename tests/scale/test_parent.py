@@ -17,10 +17,11 @@ import pytest
 from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterDeploymentId
-from prefect.client.schemas.objects import FlowRun
-from prefect.states import Completed, Crashed, Failed, Running, State
+from prefect.client.schemas.objects import FlowRun, State
+from prefect.states import Completed, Crashed, Failed, Running
 
 from omnihuman_blocks import flows
+from omnihuman_blocks.catalogue.making import NotDone
 from omnihuman_blocks.edges.columns import CATALOGUE, FINGERPRINT
 from omnihuman_blocks.edges.fingerprints import KIND
 
@@ -99,7 +100,7 @@ def test_a_shard_that_dies_is_started_again(
     deployment: UUID, command: Callable[..., State[Any]]
 ) -> None:
     """All share one budget and divide what may be in flight; the end is that of the catalogue."""
-    ends = {
+    ends: dict[str, list[State[Any]]] = {
         "1/3": [Completed()],
         "2/3": [Crashed(), Completed()],
         "3/3": [Failed(name="RowsFailed")],
@@ -115,7 +116,9 @@ def test_a_shard_that_dies_is_started_again(
     assert len(shared) == 1
     assert {run.parameters["max_in_flight"] for run in worker.started} == {10}
     assert state.name == "RowsFailed"
-    told = state.result(raise_on_failure=False).told
+    failure = state.result(raise_on_failure=False)
+    assert isinstance(failure, NotDone)
+    told = failure.told
     assert (told["rows"]["done"], told["rows"]["failed"], told["deaths"]) == (1, 1, 1)
 
 
@@ -123,7 +126,7 @@ def test_a_shard_that_dies_again_and_again_is_left(
     deployment: UUID, command: Callable[..., State[Any]]
 ) -> None:
     """The message says which; the next run goes on from there."""
-    ends = {"1/2": [Completed()], "2/2": [Crashed(), Failed()]}
+    ends: dict[str, list[State[Any]]] = {"1/2": [Completed()], "2/2": [Crashed(), Failed()]}
     with Worker(deployment, ends) as worker:
         state = command(shards=2, restarts=1)
     assert len(worker.started) == 3
