@@ -58,8 +58,8 @@ def next_night(night: Night, *before: dict[str, Any]) -> dict[str, Any]:
     def running() -> list[dict[str, Any]]:
         return [one for one in night.server.runs(GENERATE, "Running") if one["id"] not in known]
 
-    with night.server.schedule(GENERATE, max_in_flight=1):
-        run: dict[str, Any] = night.until(running, "a scheduled run")[0]
+    night.server.schedule(GENERATE, max_in_flight=1)
+    run: dict[str, Any] = night.until(running, "a scheduled run")[0]
     assert run["auto_scheduled"]
     night.until(lambda: asked_about(night) == AT_ONCE, "a purchase at each vendor, waited for")
     night.until(lambda: questions(night) > asked + AT_ONCE, "questions of this run")
