@@ -38,7 +38,7 @@ def voice(number: int) -> bytes:
 
 def portrait(number: int) -> bytes:
     file = io.BytesIO()
-    Image.new("RGB", (320, 320), (number * 47 % 256, 90, 120)).save(file, "png")
+    Image.new("RGB", (320, 320), (number * 47 % 256, number // 256 % 256, 120)).save(file, "png")
     return file.getvalue()
 
 
