@@ -358,7 +358,7 @@ def judged(
         "after_last_made_seconds": told["ended"] - last_made,
         "generation_seconds": sum(took) / jobs,
         "delay_seconds": sum(delays) / jobs,
-        "requests_per_video": sum(asked.values()) / jobs,
+        "requests_per_video": told.get("http_requests", sum(asked.values())) / jobs,
         "requests": {name: number / jobs for name, number in sorted(asked.items())},
         "in_flight_maximum": max(one["in_flight_maximum"] for one in counts["vendors"].values()),
         "cpu_ms_per_row": 1000 * told["cpu_seconds"] / jobs,

@@ -138,7 +138,7 @@ def _group(jobs: int, cap: str, runs: dict[str, dict[str, Any]]) -> str:
     return (
         f"### {jobs} jobs, {limited}, {seconds:g} s each\n\n"
         + _table(head, rows)
-        + "\nRequests per video:\n\n"
+        + "\nQuestions per video, as the vendor counts them (many may come in one request):\n\n"
         + _table(("contestant", "submit", "status", "result", "download"), asked)
     )
 

@@ -3,7 +3,7 @@
 
     python bench/run.py [PART ...] [--jobs N] [--quick] [--minutes M]
 
-Parts: media ledger race start restart plan rows. Without a name all of them run in this order,
+Parts: media ledger start race restart plan rows. Without a name all of them run in this order,
 as far as the minutes go; what does not fit, or fails, keeps what was found the last time.
 """
 
@@ -169,7 +169,7 @@ class Bench:
         self.attempt("rows", "rows", seconds, lambda: races.large_tables(self.ground, rows))
 
 
-PARTS = ("media", "ledger", "race", "start", "restart", "plan", "rows")
+PARTS = ("media", "ledger", "start", "race", "restart", "plan", "rows")
 
 
 def main() -> int:

@@ -9,9 +9,13 @@ import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import httpx
 from entry import FAL_MODEL, Race, decode
+
+AT_ONCE = 50
+"""Requests. More than httpx has connections would queue inside it, which it does slowly."""
 
 
 def write(file: Path, film: bytes) -> None:
@@ -23,23 +27,28 @@ async def run(race: Race) -> float:
     """When the last video was there."""
     queue = race.environment["OMNIHUMAN_FAL_URL"]
     headers = {"Authorization": f"Key {race.environment['FAL_KEY']}"}
-    limits = httpx.Limits(max_connections=100, max_keepalive_connections=100)
+    limits = httpx.Limits(max_connections=AT_ONCE, max_keepalive_connections=AT_ONCE)
     places, pool = asyncio.Semaphore(race.at_once), ThreadPoolExecutor(2)
+    lines = asyncio.Semaphore(AT_ONCE)
     async with httpx.AsyncClient(headers=headers, limits=limits, timeout=60) as http:
 
         async def make(number: int) -> None:
             async with places:
                 body = race.fal_input(race.jobs[number])
-                bought = (await http.post(f"{queue}/{FAL_MODEL}", json=body)).json()
+                bought = (await ask("POST", f"{queue}/{FAL_MODEL}", json=body)).json()
                 while True:
                     await asyncio.sleep(race.poll_seconds)
-                    if (await http.get(bought["status_url"])).json()["status"] == "COMPLETED":
+                    if (await ask("GET", bought["status_url"])).json()["status"] == "COMPLETED":
                         break
-                made = (await http.get(bought["response_url"])).raise_for_status().json()
-                await fetch(http, made["video"]["url"], race.out / f"{number}.mp4")
+                made = (await ask("GET", bought["response_url"])).json()
+                film = (await ask("GET", made["video"]["url"])).content
+            await keep(race.out / f"{number}.mp4", film)
 
-        async def fetch(http: httpx.AsyncClient, url: str, file: Path) -> None:
-            film = (await http.get(url)).raise_for_status().content
+        async def ask(method: str, url: str, **more: Any) -> httpx.Response:
+            async with lines:
+                return (await http.request(method, url, **more)).raise_for_status()
+
+        async def keep(file: Path, film: bytes) -> None:
             write(file, film)
             if race.options.get("decode"):
                 await asyncio.get_running_loop().run_in_executor(pool, decode, file)

@@ -65,6 +65,25 @@ def remember_looks() -> None:
     delivery.clip_facts = remembered
 
 
+def count_requests(vendor: str) -> list[str]:
+    """Every HTTP request to the vendor from now on. The sandbox counts the questions, of which
+    many may be in one request; inputs, which are read before anything is bought, do not count.
+    """
+    import httpx  # noqa: PLC0415
+
+    seen: list[str] = []
+    send = httpx.AsyncHTTPTransport.handle_async_request
+
+    async def counted(self, request):  # noqa: ANN001, ANN202
+        url = str(request.url)
+        if url.startswith(vendor) and not url.startswith(f"{vendor}/media/"):
+            seen.append(request.method)
+        return await send(self, request)
+
+    httpx.AsyncHTTPTransport.handle_async_request = counted
+    return seen
+
+
 def last_delivery(ledger: Path) -> float:
     """When the last file was checked, had its name, and stood in the ledger."""
     with contextlib.closing(sqlite3.connect(ledger)) as book:
@@ -85,6 +104,7 @@ def main() -> None:
     lay_tables(race, folder)
     if race.options.get("without_media"):
         remember_looks()
+    asked = count_requests(race.environment["OMNIHUMAN_SANDBOX_URL"])
     race = Race.read()
     said = io.StringIO()
     with contextlib.redirect_stdout(said):
@@ -92,7 +112,7 @@ def main() -> None:
     rows = json.loads(said.getvalue()).get("rows", {}) if code in (0, 1) else {}
     if rows.get("done") != len(race.jobs):
         raise SystemExit(f"omnihuman ended with {code}: {said.getvalue()[-1500:]}")
-    race.ended(last_delivery(race.out / "results" / "ledger.db"))
+    race.ended(last_delivery(race.out / "results" / "ledger.db"), http_requests=len(asked))
 
 
 if __name__ == "__main__":
