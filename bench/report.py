@@ -9,6 +9,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import targets
+
 PACKAGES = ("prefect", "httpx", "fal-client", "runware-sdk", "sqlalchemy", "av", "pyarrow")
 FLOOR = "floor"
 
@@ -58,7 +60,7 @@ def page(found: dict[str, Any]) -> str:
         "restart": _restart,
         "plan": _plan,
     }
-    told = [HEAD, _machine(found["machine"])]
+    told = [HEAD, _machine(found["machine"]), _targets(found)]
     told += [tell(found[part]) for part, tell in parts.items() if part in found]
     return "\n".join(told)
 
@@ -76,6 +78,11 @@ def _machine(told: dict[str, Any]) -> str:
         f"Python {told['python']}. {packages}. Sandbox, Prefect server and contestant share the "
         "machine.\n"
     )
+
+
+def _targets(found: dict[str, Any]) -> str:
+    head = ("target", "at most", "found", "")
+    return "## Targets\n\n" + _table(head, targets.rows(found))
 
 
 def _when(found: Iterable[dict[str, Any]]) -> str:
