@@ -43,7 +43,7 @@ from omnihuman_blocks.sandbox.settings import Settings  # noqa: E402
 from tests.fuzz.media import Shelf  # noqa: E402
 
 VOICES = 40
-MOST_RUNS = 12
+MOST_RUNS = 60
 SAMPLE_SECONDS = 5.0
 LOST, UNWELL, FAILING, WRONG = 0.05, 0.10, 0.03, 0.02
 
