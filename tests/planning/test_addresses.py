@@ -14,6 +14,7 @@ from omnihuman_blocks.domain.addresses import is_public, is_web, without_credent
         "HTTPS://media.example.com:8443/a.png?x=1",
         "https://93.184.216.34/a.png",
         "https://[2606:2800:220:1:248:1893:25c8:1946]/a.png",
+        "https://[64:ff9b::5db8:d822]/a.png",
     ],
 )
 def test_an_https_address_outside_is_public(address: str) -> None:
@@ -40,6 +41,10 @@ def test_an_https_address_outside_is_public(address: str) -> None:
         "https://[::1]/a.png",
         "https://[::ffff:127.0.0.1]/a.png",
         "https://[fe80::1%25eth0]/a.png",
+        "https://[64:ff9b::7f00:1]/a.png",
+        "https://[64:ff9b::c0a8:1]/a.png",
+        "https://[2002:7f00:1::]/a.png",
+        "https://192.0.0.8/a.png",
         "https://224.0.0.1/a.png",
         "https://[broken/a.png",
         "https:///a.png",
