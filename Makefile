@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: alarms bench help setup demo test test-dask lint types contracts check coverage lock clean fuzz soak
+.PHONY: alarms bench explore help setup demo test test-dask lint types contracts check coverage lock clean fuzz soak
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -45,6 +45,9 @@ test: coverage ## the whole suite
 test-dask: $(VENV)/.dev ## the flow on a Dask cluster: half a minute, not part of CI
 	$(PIP) install -q --constraint requirements.lock --editable '.[dask]'
 	$(BIN)/python -m pytest -n 0 tests/scale/test_dask.py
+
+explore: $(VENV)/.dev ## the properties with examples that nobody has tried yet
+	OMNIHUMAN_EXAMPLES=exploring $(BIN)/python -m pytest -n 2 $(DECIDING) tests/ledger tests/sandbox tests/speech
 
 coverage: $(VENV)/.dev ## the deciding rooms, whose branches must all be covered
 	$(BIN)/python -m pytest -n 2 $(DECIDING) \

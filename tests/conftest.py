@@ -16,6 +16,12 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# The suite says the same of the same code each time; new examples are looked for by `make explore`.
+settings.register_profile("steady", derandomize=True, database=None)
+settings.register_profile("exploring", database=None)
+settings.load_profile(os.environ.get("OMNIHUMAN_EXAMPLES", "steady"))
 
 _FOREIGN = ("PREFECT_", "OMNIHUMAN_", "RUNWARE_", "FAL_", "PIXAZO_", "AIMLAPI_")
 

@@ -187,9 +187,10 @@ def _fault_inside(text: str, parts: Sequence[str]) -> int:
 def _ends(
     text: str, pattern: re.Pattern[str], unless: Callable[[str, re.Match[str]], bool] | None = None
 ) -> list[int]:
-    return [
-        found.end() for found in pattern.finditer(text) if unless is None or not unless(text, found)
-    ]
+    """Where they end; never inside a letter, which a mark behind a full stop would make of it."""
+    found = (one for one in pattern.finditer(text) if unless is None or not unless(text, one))
+    ends = (one.end() for one in found)
+    return [end for end in ends if end == len(text) or not _is_joined(text[end - 1 : end + 1])]
 
 
 def _is_short_form(text: str, found: re.Match[str]) -> bool:

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import pytest
 import regex
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from omnihuman_blocks.domain.caption_text import (
@@ -322,6 +322,7 @@ LETTERS = st.sampled_from(
 
 
 @settings(max_examples=150, deadline=None)
+@example(text="0" * 16 + "「「「カ。\u0947", length=1, gaps=[], told=False)
 @given(
     text=st.text(LETTERS, max_size=160),
     length=st.integers(1, 60_000),
