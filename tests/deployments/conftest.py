@@ -239,7 +239,7 @@ def shell(
         "PREFECT_LOGGING_LEVEL": "INFO",
         "PREFECT_WORKER_QUERY_SECONDS": "1",
         f"{services}_SCHEDULER_LOOP_SECONDS": "2",
-        f"{services}_EVENT_PERSISTER_FLUSH_INTERVAL": "0.5",
+        f"{services}_EVENT_PERSISTER_FLUSH_INTERVAL": "1",
         **server_settings(),
         **catalogue_settings(folder),
     }
