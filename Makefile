@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: alarms bench explore help setup demo test test-dask lint types contracts check coverage lock clean fuzz soak
+.PHONY: alarms bench explore help nights setup demo test test-dask lint types contracts check coverage lock clean fuzz soak
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -39,8 +39,13 @@ setup: $(VENV)/.dev ## everything a developer needs, in .venv
 
 DECIDING := tests/domain tests/planning tests/providers tests/properties
 
+NIGHTS := tests/deployments/test_night.py
+
+nights: $(VENV)/.dev ## schedules, dying workers and automations on a real server; minutes, and not part of test
+	$(BIN)/python -m pytest -n 0 $(NIGHTS) $(PYTEST_ARGS)
+
 test: coverage ## the whole suite
-	$(BIN)/python -m pytest -n 2 --dist loadgroup $(addprefix --ignore=,$(DECIDING)) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup $(addprefix --ignore=,$(DECIDING) $(NIGHTS)) $(PYTEST_ARGS)
 
 test-dask: $(VENV)/.dev ## the flow on a Dask cluster: half a minute, not part of CI
 	$(PIP) install -q --constraint requirements.lock --editable '.[dask]'
