@@ -18,6 +18,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import NoReturn, Self, TypeVar
 from urllib.parse import urljoin
 
@@ -26,6 +27,7 @@ import httpx
 from omnihuman_blocks.domain.addresses import is_public
 from omnihuman_blocks.domain.wire import Flow, HttpCall, HttpReply, check_status
 from omnihuman_blocks.edges import unpacking
+from omnihuman_blocks.edges.lanes import Lanes
 from omnihuman_blocks.edges.marks import condition, mark_of
 from omnihuman_blocks.edges.network import GuardedTransport
 from omnihuman_blocks.edges.unpacking import Unpackable, unpacked
@@ -100,19 +102,25 @@ class Http:
     """One set of connections for all vendors and all jobs of an event loop."""
 
     def __init__(self, *, connections: int = 200) -> None:
-        many = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
-        never_kept = httpx.Limits(max_connections=connections, max_keepalive_connections=0)
         # One for all: reading the certificates costs 20 ms and most of a megabyte each time.
         trust = httpx.create_ssl_context()
-        self._asking = httpx.AsyncClient(timeout=ASKING, limits=many, verify=trust)
-        self._buying = httpx.AsyncClient(timeout=ASKING, limits=never_kept, verify=trust)
-        self._fetching, self._fetching_locally = (
-            httpx.AsyncClient(
-                timeout=FETCHING,
-                transport=GuardedTransport(limits=many, trust=trust, local=local),
+
+        def asking(limits: httpx.Limits) -> httpx.AsyncClient:
+            return httpx.AsyncClient(timeout=ASKING, limits=limits, verify=trust)
+
+        def fetching(limits: httpx.Limits, *, local: bool) -> httpx.AsyncClient:
+            transport = GuardedTransport(limits=limits, trust=trust, local=local)
+            return httpx.AsyncClient(timeout=FETCHING, transport=transport)
+
+        def never_kept(limits: httpx.Limits) -> httpx.AsyncClient:
+            return asking(
+                httpx.Limits(max_connections=limits.max_connections, max_keepalive_connections=0)
             )
-            for local in (False, True)
-        )
+
+        self._asking = Lanes(asking, connections=connections)
+        self._buying = Lanes(never_kept, connections=connections)
+        self._fetching = Lanes(partial(fetching, local=False), connections=connections)
+        self._fetching_locally = Lanes(partial(fetching, local=True), connections=connections)
 
     async def __aenter__(self) -> Self:
         return self
@@ -122,17 +130,17 @@ class Http:
 
     async def aclose(self) -> None:
         """Closes every connection."""
-        for client in (self._asking, self._buying, self._fetching, self._fetching_locally):
-            await client.aclose()
+        for lanes in (self._asking, self._buying, self._fetching, self._fetching_locally):
+            await lanes.aclose()
 
     async def ask(self, account: Account, call: HttpCall) -> HttpReply:
         """One question that costs nothing, once. Whatever loses its answer is `Transient`."""
         if call.spends:
             raise ValueError("A purchase goes through `buy`, which knows what a lost answer means.")
-        client, request = self._prepare(account, call)
+        lanes, request = self._prepare(account, call)
         try:
             async with asyncio.timeout(_patience(call)):
-                return await _exchange(client, request)
+                return await _exchange(lanes, request)
         except UNUSABLE as error:
             raise Refused(f"{account.name}: {_why(error)}", "address") from error
         except (*NEVER_SENT, *LOST) as error:
@@ -142,11 +150,11 @@ class Http:
         self, account: Account, call: HttpCall, *, within: float
     ) -> tuple[HttpReply, bytes]:
         """A question that is answered with a file, at first perhaps with a long silence."""
-        client, request = self._prepare(account, call)
+        lanes, request = self._prepare(account, call)
         request.extensions["timeout"] = httpx.Timeout(within, connect=10.0, pool=60.0).as_dict()
         try:
             async with asyncio.timeout(within):
-                response, content = await _answer(client, request)
+                response, content = await _answer(lanes, request)
         except UNUSABLE as error:
             raise Refused(f"{account.name}: {_why(error)}", "address") from error
         except (*NEVER_SENT, *LOST, Unreadable) as error:
@@ -185,11 +193,11 @@ class Http:
         """
         if not call.spends:
             raise ValueError("Only a purchase goes through `buy`.")
-        client, request = self._prepare(account, call)
+        lanes, request = self._prepare(account, call)
         request.extensions["trace"] = _before_the_first_byte(last_look)
         try:
             async with asyncio.timeout(within):
-                reply = await _exchange(client, request)
+                reply = await _exchange(lanes, request)
         except UNUSABLE as error:
             raise Refused(f"{account.name}: {_why(error)}", "address") from error
         except NEVER_SENT as error:
@@ -238,14 +246,15 @@ class Http:
     async def _opened(
         self, url: str, *, local: bool, known: str | None = None
     ) -> AsyncGenerator[httpx.Response, None]:
-        client = self._fetching_locally if local else self._fetching
-        response = await _open(client, url, condition(known))
-        try:
-            yield response
-        finally:
-            await response.aclose()
+        lanes = self._fetching_locally if local else self._fetching
+        async with lanes.lane() as client:
+            response = await _open(client, url, condition(known))
+            try:
+                yield response
+            finally:
+                await response.aclose()
 
-    def _prepare(self, account: Account, call: HttpCall) -> tuple[httpx.AsyncClient, httpx.Request]:
+    def _prepare(self, account: Account, call: HttpCall) -> tuple[Lanes, httpx.Request]:
         """The request with its credentials, and the connections that suit it."""
         accepted = {"accept": "application/json", "accept-encoding": unpacking.ACCEPTED}
         headers = {**accepted, **call.headers}
@@ -255,19 +264,19 @@ class Http:
                 raise ValueError(f"{call.url} is not an address of {account.name}: no key for it.")
             headers |= account.credentials
         if own is not None:
-            client = self._buying if call.spends else self._asking
+            lanes = self._buying if call.spends else self._asking
         else:
-            client = self._fetching_locally if account.is_local else self._fetching
+            lanes = self._fetching_locally if account.is_local else self._fetching
         content = call.content
         if content is None and call.json is not None:
             content = json.dumps(call.json, default=float, allow_nan=False).encode()
             headers.setdefault("content-type", "application/json")
         try:
             url = httpx.URL(own or call.url).copy_merge_params(dict(call.params))
-            request = client.build_request(call.method, url, headers=headers, content=content)
+            request = lanes.request(call.method, url, headers=headers, content=content)
         except UNUSABLE as error:
             raise Refused(f"{account.name}: no usable address ({error})", "address") from error
-        return client, request
+        return lanes, request
 
 
 def _before_the_first_byte(look: Callable[[], None]) -> Callable[..., Awaitable[None]]:
@@ -285,24 +294,27 @@ def _patience(call: HttpCall) -> float:
     return QUESTION_SECONDS + len(call.content or b"") / SLOWEST_UPLOAD
 
 
-async def _exchange(client: httpx.AsyncClient, request: httpx.Request) -> HttpReply:
+async def _exchange(lanes: Lanes, request: httpx.Request) -> HttpReply:
     """Sends one request and reads its answer to the end, within bounds. Follows no redirect."""
-    return _reply(*await _answer(client, request))
+    return _reply(*await _answer(lanes, request))
 
 
-async def _answer(
-    client: httpx.AsyncClient, request: httpx.Request
-) -> tuple[httpx.Response, bytes]:
-    response = await client.send(request, stream=True, follow_redirects=False)
-    try:
-        content = bytearray()
-        async for chunk in _plain(response):
-            content += chunk
-            if len(content) > ANSWER_BYTES:
-                raise Unreadable(f"The answer has more than {ANSWER_BYTES:,} bytes")
-    finally:
-        await response.aclose()
-    return response, bytes(content)
+async def _answer(lanes: Lanes, request: httpx.Request) -> tuple[httpx.Response, bytes]:
+    async with lanes.lane() as client:
+        response = await client.send(request, stream=True, follow_redirects=False)
+        try:
+            return response, await _read_out(response)
+        finally:
+            await response.aclose()
+
+
+async def _read_out(response: httpx.Response) -> bytes:
+    content = bytearray()
+    async for chunk in _plain(response):
+        content += chunk
+        if len(content) > ANSWER_BYTES:
+            raise Unreadable(f"The answer has more than {ANSWER_BYTES:,} bytes")
+    return bytes(content)
 
 
 def _reply(response: httpx.Response, content: bytes) -> HttpReply:
