@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
-from functools import partial
+from functools import cache, partial
 from itertools import groupby, islice
 from typing import Any
 
@@ -117,20 +117,44 @@ def owner_words(tx: Transaction, owner_id: str) -> str:
 
 def among(tx: Transaction, column: sa.ColumnElement[str], keys: Sequence[str]) -> Any:
     """Whether a column is one of many keys, as one value that is sent once."""
-    if tx.on_server:
-        return column == sa.any_(sa.bindparam(None, list(keys), type_=ARRAY(sa.Text)))
-    listed = sa.func.json_each(json.dumps(list(keys))).table_valued("value")
+    many: sa.BindParameter[Any] = sa.bindparam(None, _as_one_value(keys, on_server=tx.on_server))
+    return _is_one_of(column, many, on_server=tx.on_server)
+
+
+def _as_one_value(keys: Sequence[str], *, on_server: bool) -> list[str] | str:
+    return list(keys) if on_server else json.dumps(list(keys))
+
+
+def _is_one_of(
+    column: sa.ColumnElement[str], many: sa.BindParameter[Any], *, on_server: bool
+) -> sa.ColumnElement[bool]:
+    if on_server:
+        return column == sa.any_(sa.type_coerce(many, ARRAY(sa.Text)))
+    listed = sa.func.json_each(sa.type_coerce(many, sa.Text)).table_valued("value")
     return column.in_(sa.select(listed.c.value))
 
 
-def _states(tx: Transaction, keys: Sequence[JobKey]) -> dict[JobKey, JobState]:
-    about = tx.run(sa.select(jobs).where(among(tx, jobs.c.key, keys))).all()
-    tried = tx.run(
+@cache
+def _questions(*, on_server: bool) -> tuple[sa.Select[Any], sa.Select[Any], sa.Select[Any]]:
+    """The jobs, attempts and clips of `keys`: putting these together costs more than asking."""
+
+    def where(column: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+        return _is_one_of(column, sa.bindparam("keys"), on_server=on_server)
+
+    return (
+        sa.select(jobs).where(where(jobs.c.key)),
         sa.select(attempts)
-        .where(among(tx, attempts.c.job_key, keys))
-        .order_by(attempts.c.job_key, attempts.c.attempt)
-    ).all()
-    kept = tx.run(sa.select(clips).where(among(tx, clips.c.job_key, keys))).all()
+        .where(where(attempts.c.job_key))
+        .order_by(attempts.c.job_key, attempts.c.attempt),
+        sa.select(clips).where(where(clips.c.job_key)),
+    )
+
+
+def _states(tx: Transaction, keys: Sequence[JobKey]) -> dict[JobKey, JobState]:
+    named = {"keys": _as_one_value(keys, on_server=tx.on_server)}
+    about, tried, kept = (
+        tx.run(question, named).all() for question in _questions(on_server=tx.on_server)
+    )
     of_job = {row.key: row for row in about}
     clip_of = {row.job_key: row for row in kept}
     return {

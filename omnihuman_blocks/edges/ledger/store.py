@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -68,23 +68,30 @@ class Transaction:
 
     def insert_missing(self, table: sa.Table, values: Any) -> bool:
         """Inserts a row unless it is there already; whether it was inserted."""
-        insert = postgresql.insert if self.on_server else sqlite.insert
-        missing = insert(table).on_conflict_do_nothing()
-        counted = missing.execution_options(preserve_rowcount=True)  # else not for insertions
-        return self.run(counted, values).rowcount == 1
+        return self.run(_missing(table, on_server=self.on_server), values).rowcount == 1
 
     def upsert(self, table: sa.Table, values: Any) -> None:
         """Inserts, or takes the place of the row with the same key."""
-        keys = [column.name for column in table.primary_key]
-        rest = [column.name for column in table.columns if not column.primary_key]
-        if self.on_server:
-            on_server = postgresql.insert(table)
-            new = {name: on_server.excluded[name] for name in rest}
-            self.run(on_server.on_conflict_do_update(index_elements=keys, set_=new), values)
-        else:
-            in_file = sqlite.insert(table)
-            new = {name: in_file.excluded[name] for name in rest}
-            self.run(in_file.on_conflict_do_update(index_elements=keys, set_=new), values)
+        self.run(_replacing(table, on_server=self.on_server), values)
+
+
+# Putting a statement together costs more than running it, and these never differ.
+
+
+@cache
+def _missing(table: sa.Table, *, on_server: bool) -> sa.Executable:
+    insert = postgresql.insert if on_server else sqlite.insert
+    missing = insert(table).on_conflict_do_nothing()
+    return missing.execution_options(preserve_rowcount=True)  # else not for insertions
+
+
+@cache
+def _replacing(table: sa.Table, *, on_server: bool) -> sa.Executable:
+    keys = [column.name for column in table.primary_key]
+    rest = [column.name for column in table.columns if not column.primary_key]
+    insert = postgresql.insert(table) if on_server else sqlite.insert(table)
+    new = {name: insert.excluded[name] for name in rest}
+    return insert.on_conflict_do_update(index_elements=keys, set_=new)
 
 
 class Store:
