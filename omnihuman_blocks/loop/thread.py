@@ -158,9 +158,11 @@ class LoopThread(Generic[T]):
 
     def stop(self) -> None:
         """Ends in order, within the grace period. An interrupt meanwhile abandons what is left."""
-        self._want(Wish.STOP)
         closing = 2 * LAST_WORD_SECONDS + 3 * CLOSING_SECONDS
         try:
+            # Inside, for this thread may still be here when the loop has already closed the gate
+            # and whoever saw that sends the second interrupt.
+            self._want(Wish.STOP)
             self._await_end(self._grace_seconds + closing)
         except BaseException:
             self._want(Wish.ABANDON)
