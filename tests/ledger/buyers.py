@@ -32,16 +32,22 @@ def say(**words: Any) -> None:
 
 
 class Crossing:
-    """What a process does at a border: waits for the others at its first purchase, or stops."""
+    """What a process does at a border: waits for all the others before its first purchase and for
+    another buyer after it, so that no quick one empties the table alone; or stops.
+    """
 
     def __init__(self, wish: dict[str, Any]) -> None:
         self._wish = wish
-        self._met = self._stopped = False
+        self._met: set[Border] = set()
+        self._stopped = False
 
     def __call__(self, border: Border) -> None:
-        if border is Border.BEFORE_INTENT and not self._met and "meet" in self._wish:
-            self._met = True
-            self._meet(Path(self._wish["meet"]), self._wish["of"])
+        if "meet" in self._wish and border not in self._met:
+            self._met.add(border)
+            if border is Border.BEFORE_INTENT:
+                self._meet(Path(self._wish["meet"]), self._wish["of"])
+            elif border is Border.AFTER_TICKET:
+                self._meet(Path(self._wish["meet"] + " of buyers"), 2)
         if border.value == self._wish.get("stop_at") and not self._stopped:
             self._stopped = True
             say(stopped=border.value)

