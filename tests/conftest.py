@@ -7,6 +7,7 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -27,6 +28,9 @@ _FOREIGN = ("PREFECT_", "OMNIHUMAN_", "RUNWARE_", "FAL_", "PIXAZO_", "AIMLAPI_")
 
 for _name in [each for each in os.environ if each.startswith(_FOREIGN)]:
     del os.environ[_name]
+
+# A shell that starts things in the background makes them deaf to Ctrl-C, and so would be our tests.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _home = Path(tempfile.mkdtemp(prefix="omnihuman-tests-"))
 atexit.register(shutil.rmtree, _home, ignore_errors=True)

@@ -117,6 +117,43 @@ def test_whatever_dies_the_next_schedule_finishes_the_catalogue(night: Night) ->
     assert all(Decimal(clip["cost_usd"]) == charges[clip["ticket"]] for clip in clips)
 
 
+def test_a_run_that_is_cancelled_in_prefect_hears_out_what_it_has_sent(night: Night) -> None:
+    """The worker asks its process to end while an answer of fal is still to come.
+
+    Nothing more is bought, the ticket is kept, the run is Cancelled, and the next one goes on.
+    """
+    night.lay_tables(range(ROWS))
+    night.hold_the_queues(held=True)
+    slow = {"kind": "slow", "seconds": 4.0}
+    night.sandbox.faults.add({"vendor": "fal", "operation": "submit", "effect": slow})
+    worker = night.start_worker()
+    results = night.folder / "cancelled"
+    wishes = {"results": str(results), "max_in_flight": 1}
+    run = night.server.start(GENERATE, **wishes)
+    night.until(lambda: night.sandbox.counts().accepted() == AT_ONCE, "a purchase at each vendor")
+    night.server.call("POST", f"flow_runs/{run}/set_state", {"state": {"type": "CANCELLING"}})
+    night.until(
+        lambda: run in {one["id"] for one in night.server.runs(GENERATE, "Cancelled")},
+        "the end of the cancelled run",
+    )
+    night.until(lambda: not night.descendants(worker.pid), "the end of its process")
+    assert night.sandbox.counts().accepted() == AT_ONCE
+    assert states(results) == {"pending": ROWS}
+    tickets = pq.read_table(results / "catalogue.parquet", columns=["ticket"])["ticket"]
+    assert len(tickets) - tickets.null_count == AT_ONCE
+
+    night.sandbox.faults.replace([])
+    night.hold_the_queues(held=False)
+    again = night.server.start(GENERATE, **wishes)
+    night.until(
+        lambda: again in {one["id"] for one in night.server.runs(GENERATE, "Completed")},
+        "the next run's good end",
+    )
+    assert states(results) == {"done": ROWS}
+    counts = night.sandbox.counts()
+    assert (counts.accepted(), counts.bought_twice()) == (ROWS, ())
+
+
 def test_failed_rows_are_retried_once_and_somebody_is_told(
     night: Night, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -147,7 +184,7 @@ def test_failed_rows_are_retried_once_and_somebody_is_told(
     }
     assert followed == {f"prefect.flow-run.{made}"}
     assert night.sandbox.counts().accepted() == 1
-    failed = night.server.events("batch.failed")[0]
+    failed = night.until(lambda: night.server.events("batch.failed"), "the event")[0]
     assert failed["payload"]["reasons"][0]["error_class"] == "Refused"
     assert failed["resource"]["omnihuman.results"] == f"file://{results}"
 
