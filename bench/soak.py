@@ -45,6 +45,7 @@ from tests.fuzz.media import Shelf  # noqa: E402
 VOICES = 40
 MOST_RUNS = 60
 SAMPLE_SECONDS = 5.0
+WORD_SECONDS = 60.0
 LOST, UNWELL, FAILING, WRONG = 0.05, 0.10, 0.03, 0.02
 
 
@@ -125,20 +126,26 @@ class Watch:
         return f"{quarters} MB; most {max(self.seen):.0f} MB"
 
 
-def generate(folder: Path, environment: dict[str, str], vendor: str) -> tuple[int, Watch, str]:
-    """One run of the command: its exit code, its memory, what it said."""
+def generate(folder: Path, sandbox: Sandbox, vendor: str) -> tuple[int, Watch, str]:
+    """One run of the command: its exit code, its memory, what it said. A word every minute."""
     words = ["generate", "scripts.parquet", "avatars.parquet", "--results", "out", "--json"]
     process = subprocess.Popen(
         [sys.executable, "-m", "omnihuman_blocks", *words, "--provider", vendor],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        env={**os.environ, "PYTHONPATH": str(ROOT), **sandbox.environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
     watch = Watch(process.pid)
-    out, err = process.communicate()
-    return process.returncode, watch, out or err[-2000:]
+    while True:
+        try:
+            out, err = process.communicate(timeout=WORD_SECONDS)
+        except subprocess.TimeoutExpired:
+            made = sum(1 for _ in folder.glob("out/videos/*.mp4"))
+            print(f"  {sandbox.counts().accepted():,} bought, {made:,} here", flush=True)
+        else:
+            return process.returncode, watch, out or err[-2000:]
 
 
 def judge(sandbox: Sandbox, folder: Path) -> dict[str, int]:
@@ -190,7 +197,7 @@ def main() -> int:
         lay(folder, Shelf(folder / "media", sandbox), told.rows, vendors)
         began, before = time.monotonic(), None
         for run in range(MOST_RUNS):
-            code, watch, said = generate(folder, sandbox.environment, vendors[0])
+            code, watch, said = generate(folder, sandbox, vendors[0])
             try:
                 rows = {state: n for state, n in json.loads(said)["rows"].items() if n}
             except ValueError:  # a machine that is too busy for Prefect's server: once more
