@@ -44,8 +44,9 @@ NIGHTS := tests/deployments/test_night.py
 nights: $(VENV)/.dev ## schedules, dying workers and automations on a real server; minutes, and not part of test
 	$(BIN)/python -m pytest -n 0 $(NIGHTS) $(PYTEST_ARGS)
 
+# Three at a time also on two cores: much of it waits.
 test: coverage ## the whole suite
-	$(BIN)/python -m pytest -n 2 --dist loadgroup $(addprefix --ignore=,$(DECIDING) $(NIGHTS)) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 3 --dist loadgroup $(addprefix --ignore=,$(DECIDING) $(NIGHTS)) $(PYTEST_ARGS)
 
 test-dask: $(VENV)/.dev ## the flow on a Dask cluster: half a minute, not part of CI
 	$(PIP) install -q --constraint requirements.lock --editable '.[dask]'

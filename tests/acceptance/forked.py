@@ -18,7 +18,20 @@ from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 
-PRELOADED = ["forked", "omnihuman_blocks.cli", "omnihuman_blocks.flows", "omnihuman_blocks.blocks"]
+LATE = [
+    "anyio._backends._asyncio",
+    "fastapi",
+    "prefect.flow_engine",
+    "prefect.utilities.visualization",
+]
+"""What Prefect and anyio import only when they are used."""
+PRELOADED = [
+    "forked",
+    "omnihuman_blocks.cli",
+    "omnihuman_blocks.flows",
+    "omnihuman_blocks.blocks",
+    *LATE,
+]
 
 
 def context() -> ForkServerContext:
