@@ -20,10 +20,14 @@ def estimate(
     results: str,
     provider: str,
     *,
+    prices: dict[str, float] | None = None,
     options: dict[str, str] | None = None,
     ledger: str | None = None,
+    speech: str | None = None,
+    voices: str | None = None,
+    lexicon: str | None = None,
+    media_store: str | None = None,
 ) -> dict[str, Any]:
     """What generating would buy and cost, row by row in the results folder's plan."""
-    return flows.estimate_catalogue.fn(
-        scripts, avatars, results, provider, options=options, ledger=ledger or None
-    )
+    asked = {name: value for name, value in locals().items() if value != ""}
+    return flows.estimate_catalogue.fn(**asked)

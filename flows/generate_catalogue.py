@@ -27,14 +27,26 @@ def generate(
     provider: str,
     *,
     budget: float | None = None,
+    prices: dict[str, float] | None = None,
     options: dict[str, str] | None = None,
+    checks: dict[str, str] | None = None,
     max_in_flight: int | None = None,
+    strict: bool = False,
+    no_split: bool = False,
+    soft_captions: bool = False,
     ledger: str | None = None,
+    webhook_url: str | None = None,
+    speech: str | None = None,
+    voices: str | None = None,
+    lexicon: str | None = None,
+    media_store: str | None = None,
+    media_store_public: str | None = None,
     shard: str = "1/1",
     budget_name: str | None = None,
 ) -> State[Any]:
-    """Makes every video of two tables that is not there yet. Run it again to go on."""
-    order = (scripts, avatars, results, provider)
-    bounds = {"budget": budget, "budget_name": budget_name, "max_in_flight": max_in_flight}
-    made = flows.generate_catalogue.fn
-    return made(*order, options=options, ledger=ledger or None, shard=shard, **bounds)
+    """Makes every video of two tables that is not there yet. Run it again to go on.
+
+    An empty text is a wish that was not made: so arrives what `settings.env` leaves empty.
+    """
+    asked = {name: value for name, value in locals().items() if value != ""}
+    return flows.generate_catalogue.fn(**asked)

@@ -22,6 +22,7 @@ from flows.retry_failed import retry
 NIGHTLY = "0 2 * * *"
 DAYTIME = "0 8,14 * * *"
 SHARDS = 4
+MEDIA = ("speech", "voices", "lexicon", "media_store")
 
 
 def words() -> argparse.ArgumentParser:
@@ -30,7 +31,9 @@ def words() -> argparse.ArgumentParser:
     for name in ("scripts", "avatars", "results", "provider"):
         said = os.environ.get(f"OMNIHUMAN_{name.upper()}")
         parser.add_argument(f"--{name}", default=said, required=not said)
-    parser.add_argument("--ledger", default=os.environ.get("OMNIHUMAN_LEDGER"), metavar="URL")
+    for name in ("ledger", *MEDIA):
+        said = os.environ.get(f"OMNIHUMAN_{name.upper()}")
+        parser.add_argument(f"--{name.replace('_', '-')}", default=said)
     parser.add_argument("--budget", type=float, metavar="USD", help="what one run may add at most")
     parser.add_argument("--cron", default=NIGHTLY, help="when to generate (UTC)")
     return parser
@@ -41,14 +44,18 @@ def deployments(said: argparse.Namespace) -> list[RunnerDeployment]:
     folder = {"results": said.results, "ledger": said.ledger}
     tables = {"scripts": said.scripts, "avatars": said.avatars, "provider": said.provider, **folder}
     budget = {"budget": said.budget}
+    media = {name: getattr(said, name) for name in MEDIA}
+    all_wishes = tables | media
     # Without their names Prefect would not take the place of schedules that have some.
     nightly = Cron(said.cron, timezone="UTC", slug="nightly")
     daytime = Cron(DAYTIME, timezone="UTC", slug="daytime")
     return [
-        generate.to_deployment("generate-catalogue", parameters=tables | budget, schedule=nightly),
+        generate.to_deployment(
+            "generate-catalogue", parameters=all_wishes | budget, schedule=nightly
+        ),
         retry.to_deployment("retry-failed", parameters=folder | budget),
         reconcile.to_deployment("reconcile", parameters=folder, schedule=daytime),
-        estimate.to_deployment("estimate", parameters=tables),
+        estimate.to_deployment("estimate", parameters=all_wishes),
         generate_in_shards.to_deployment(
             "generate-in-shards", parameters=tables | budget | {"shards": SHARDS}
         ),

@@ -110,8 +110,16 @@ def test_whatever_dies_the_next_schedule_finishes_the_catalogue(night: Night) ->
     counts = night.sandbox.counts()
     assert counts.accepted() == ROWS
     assert counts.bought_twice() == ()
-    delivered = night.until(lambda: night.server.events("clip.delivered"), "events")
-    clips = [clip for event in delivered for clip in event["payload"]["clips"]]
+    here = f"file://{night.folder / 'results'}"
+    clips = night.until(
+        lambda: [
+            clip
+            for event in night.server.events("clip.delivered")
+            if event["resource"]["omnihuman.results"] == here
+            for clip in event["payload"]["clips"]
+        ],
+        "events",
+    )
     assert {clip["ticket"] for clip in clips} <= {one.ticket for one in counts.purchases}
     charges = {one.ticket: one.charge_usd for one in counts.purchases}
     assert all(Decimal(clip["cost_usd"]) == charges[clip["ticket"]] for clip in clips)
