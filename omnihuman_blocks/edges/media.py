@@ -21,6 +21,7 @@ from omnihuman_blocks.domain.job import Media, MediaKind, Upload
 from omnihuman_blocks.domain.limits import COLUMNS
 from omnihuman_blocks.edges.picture import look
 from omnihuman_blocks.edges.places import Place, Unusable, find, is_near, locate, shown
+from omnihuman_blocks.edges.recent import Recent
 from omnihuman_blocks.edges.sound import listen
 from omnihuman_blocks.errors import InvalidRow, Refused
 
@@ -37,6 +38,7 @@ LARGEST = {
 """Far beyond what any vendor takes. Bounds what one thread holds in memory at a time."""
 FAR_AT_ONCE = 16
 KEPT = 100_000
+RECENT_BYTES = 32 * 1024 * 1024
 MEDIA_TYPES = {
     "jpeg": "image/jpeg",
     "png": "image/png",
@@ -131,6 +133,7 @@ class Examiner:
         self._look = look
         self._far = asyncio.Semaphore(FAR_AT_ONCE)
         self._begun: OrderedDict[tuple[MediaKind, str], asyncio.Task[Media]] = OrderedDict()
+        self._recent = Recent(RECENT_BYTES)
 
     async def examine(self, uri: str, kind: MediaKind, base: Path | str) -> Media:
         """The facts of a medium. `InvalidRow` names the column, the address and the remedy.
@@ -145,6 +148,9 @@ class Examiner:
 
     async def read_upload(self, media: Media) -> Upload:
         """The bytes on their way to a vendor: those that were examined, and no others."""
+        kept = self._recent.get(media.sha256)
+        if kept is not None:
+            return upload_of(media, kept, media.format)
         content = await self._bytes(media.uri, media.kind)
         if await self._in_pool(_digest, content) != media.sha256:
             column = COLUMNS[media.kind]
@@ -152,6 +158,7 @@ class Examiner:
                 f"`{column}` {shown(media.uri)} has changed since it was examined. Run again.",
                 column,
             )
+        self._recent.put(media.sha256, content)
         return upload_of(media, content, media.format)
 
     def _examination(self, address: str, kind: MediaKind) -> asyncio.Task[Media]:
