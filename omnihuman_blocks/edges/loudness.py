@@ -6,6 +6,8 @@ lies below; the result is within one unit of what a full measurement says.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -45,12 +47,14 @@ def _level(powers: Wave) -> Wave:
 def _weighted(wave: Wave, rate: int) -> Wave:
     """The wave as a head hears it. Phases do not matter to loudness, so only sizes are filtered."""
     length = 1 << (len(wave) - 1).bit_length()
-    hertz = np.asarray(np.fft.rfftfreq(length, 1 / rate), dtype=np.float64)
-    filtered = np.fft.rfft(wave, length) * _gain(hertz)
+    filtered = np.fft.rfft(wave, length) * _gain(length, rate)
     return np.asarray(np.fft.irfft(filtered, length)[: len(wave)])
 
 
-def _gain(hertz: Wave) -> Wave:
+@lru_cache(maxsize=8)
+def _gain(length: int, rate: int) -> Wave:
+    """Of each frequency of a spectrum of so many samples. Few lengths come, each many times."""
+    hertz = np.asarray(np.fft.rfftfreq(length, 1 / rate), dtype=np.float64)
     at = 1j * hertz / SHELF_HERTZ
     high = 10 ** (SHELF_DB / 20)
     middle = high**0.4996667741545416
