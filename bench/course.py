@@ -31,7 +31,7 @@ CONTESTANTS = Path(__file__).with_name("contestants")
 PAIRS = 20
 AUDIO_SECONDS = 3.0
 RATE = 16_000
-PATIENCE = 300.0
+PATIENCE = 1800.0
 TICK = os.sysconf("SC_CLK_TCK")
 FOREIGN = ("PREFECT_", "OMNIHUMAN_", "RUNWARE_", "FAL_", "PIXAZO_", "AIMLAPI_")
 
