@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from omnihuman_blocks.catalogue.preparing import open_ledger
 from omnihuman_blocks.domain.addresses import without_credentials
 from omnihuman_blocks.domain.sharding import WHOLE
 from omnihuman_blocks.edges.ledger import Ledger
@@ -49,31 +50,30 @@ class Company:
             self._presence = None
 
 
-class Nobody(Company):
-    """An invocation that walks everything is first and last."""
+class Whole(Company):
+    """An invocation that walks everything writes first and last, whoever else is at work.
 
-    def __init__(self) -> None:
-        """Needs nobody's ledger."""
+    It, too, waits for its turn: two nights may overlap, or a retry a shard.
+    """
 
     @contextmanager
     def arriving(self) -> Iterator[bool]:
-        yield True
+        with self._ledger.turn(self._place):
+            yield True
 
     @contextmanager
     def leaving(self) -> Iterator[bool]:
-        yield True
+        with self._ledger.turn(self._place):
+            yield True
 
 
 @contextmanager
 def company_of(order: Order) -> Iterator[Company]:
     """Those who share an order's results folder, as its ledger knows them."""
-    if order.shard == WHOLE:
-        yield Nobody()
-        return
     folder = ResultsFolder.at(order.results)
     place = without_credentials(folder.path("") if folder.is_local else folder.address)
-    with Ledger.open(order.ledger_address) as ledger:
-        company = Company(ledger, place)
+    with open_ledger(order) as ledger:
+        company = (Whole if order.shard == WHOLE else Company)(ledger, place)
         try:
             yield company
         finally:

@@ -9,10 +9,17 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from omnihuman_blocks.catalogue.sharding import Company
+from omnihuman_blocks.catalogue.sharding import Company, Whole, company_of
+from omnihuman_blocks.domain.sharding import Shard
+from omnihuman_blocks.edges.columns import CATALOGUE, FINGERPRINT
+from omnihuman_blocks.edges.fingerprints import KIND
 from omnihuman_blocks.edges.ledger import Ledger
+from omnihuman_blocks.errors import CannotStart
+from omnihuman_blocks.walk.order import Order
 
 WORKS = """
 import sys
@@ -79,6 +86,38 @@ def test_of_two_that_leave_at_once_one_is_the_last(ledger: Ledger) -> None:
         assert not is_last
     thread.join(30)
     assert ends == [True]
+
+
+def test_who_walks_everything_waits_for_its_turn_and_for_nobody_else(ledger: Ledger) -> None:
+    """It writes beside shards that are at work, and never while one of them writes."""
+    shard, whole = Company(ledger, "place"), Whole(ledger, "place")
+    arrive(shard)
+    assert arrive(whole)
+    ends: list[bool] = []
+    thread = Thread(target=lambda: ends.append(leave(whole)))
+    with ledger.turn("place"):
+        thread.start()
+        thread.join(0.2)
+        assert ends == []
+    thread.join(30)
+    assert ends == [True]
+    assert leave(shard)
+
+
+@pytest.mark.parametrize("shard", ["1/1", "1/2"])
+def test_a_ledger_that_is_missing_where_something_was_bought_is_not_founded(
+    tmp_path: Path, shard: str
+) -> None:
+    """Whoever comes first: a shard of a deployment is not checked by any command before."""
+    schema = pa.schema([*CATALOGUE, pa.field(FINGERPRINT, KIND)])
+    lines = [{"row_id": "a", "state": "done", "attempts": 1}]
+    pq.write_table(pa.Table.from_pylist(lines, schema=schema), tmp_path / "catalogue.parquet")
+    order = Order(
+        scripts="s", avatars="a", results=str(tmp_path), provider="fal", shard=Shard.parse(shard)
+    )
+    with pytest.raises(CannotStart, match="rebuild"), company_of(order):
+        pass
+    assert not list(tmp_path.glob("ledger*"))
 
 
 def test_who_is_killed_has_left(address: str, ledger: Ledger, until: Callable[..., Any]) -> None:

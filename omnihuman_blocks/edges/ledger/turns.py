@@ -74,7 +74,8 @@ class _FileLock:
             import fcntl  # noqa: PLC0415 - not on every system
         except ImportError:  # pragma: no cover - Windows
             raise CannotStart(
-                "Shards need a PostgreSQL ledger on this system: --ledger postgresql://…"
+                "On this system several processes cannot take turns at a ledger's file. Name a "
+                "PostgreSQL ledger: --ledger postgresql://…"
             ) from None
         self._locks = fcntl
         self._stem = ledger.with_name(f".{ledger.name}.{name}")
