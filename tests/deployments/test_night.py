@@ -25,7 +25,7 @@ pytestmark = pytest.mark.xdist_group("commands")
 Night: TypeAlias = Any
 """See `conftest.py`."""
 
-GENERATE, RETRY = "generate-catalogue", "retry-failed"
+GENERATE, RETRY, SHARDS = "generate-catalogue", "retry-failed", "generate-in-shards"
 ROWS = 6
 AT_ONCE = 2
 """One at each vendor."""
@@ -160,6 +160,50 @@ def test_a_run_that_is_cancelled_in_prefect_hears_out_what_it_has_sent(night: Ni
     assert states(results) == {"done": ROWS}
     counts = night.sandbox.counts()
     assert (counts.accepted(), counts.bought_twice()) == (ROWS, ())
+
+
+def test_a_shard_that_is_killed_on_a_pool_is_started_again(night: Night, database: str) -> None:
+    """A worker has the runs of the parent and of its shards, and one of these dies half-way."""
+    night.lay_tables(range(ROWS))
+    night.hold_the_queues(held=True)
+    worker = night.start_worker()
+    results = night.folder / "shards"
+    wishes = {"results": str(results), "ledger": database, "shards": 2, "max_in_flight": ROWS}
+    parent = night.server.start(SHARDS, **wishes)
+    night.until(lambda: night.sandbox.counts().accepted() == ROWS, "every purchase")
+    shards = [
+        one
+        for one in night.server.runs(GENERATE, "Running")
+        if one["parameters"]["results"] == str(results)
+    ]
+    assert {one["parameters"]["shard"] for one in shards} == {"1/2", "2/2"}
+    victim = next(one for one in shards if one["parameters"]["shard"] == "1/2")
+    for number in night.descendants(worker.pid):
+        if flow_run_of(number) == victim["id"]:
+            night.kill(number)
+    night.until(
+        lambda: victim["id"] in {one["id"] for one in night.server.runs(GENERATE, "Crashed")},
+        "the end of the killed shard",
+    )
+    night.hold_the_queues(held=False)
+    night.until(
+        lambda: parent in {one["id"] for one in night.server.runs(SHARDS, "Completed")},
+        "the parent's good end",
+    )
+    assert states(results) == {"done": ROWS}
+    counts = night.sandbox.counts()
+    assert (counts.accepted(), counts.bought_twice()) == (ROWS, ())
+
+
+def flow_run_of(number: int) -> str | None:
+    """Which run a process makes; None where it makes none, or has ended."""
+    try:
+        listed = Path(f"/proc/{number}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return None
+    words = dict(one.partition(b"=")[::2] for one in listed)
+    found = words.get(b"PREFECT__FLOW_RUN_ID")
+    return None if found is None else str(UUID(found.decode()))
 
 
 def test_failed_rows_are_retried_once_and_somebody_is_told(

