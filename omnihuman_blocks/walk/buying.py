@@ -162,9 +162,11 @@ async def _not_sold(
             desk.gate.check()
             return error
         case AccountBlocked():
+            await desk.gate.close(
+                error
+            )  # before it is written down, which others would not wait for
             await _write(house, desk, house.ledger.turn_away, claim, error)
             house.passing(Border.NO_WRITTEN)
-            await desk.gate.close(error)
             desk.gate.check()
         case Refused():
             await _write(house, desk, house.ledger.refuse, claim, error)

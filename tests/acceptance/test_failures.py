@@ -105,7 +105,13 @@ def test_a_blocked_account_stops_at_once_and_goes_on_when_it_is_lifted(place: Pl
     place.lay()
     broke = {"kind": "refused", "refusal": "balance"}
     place.sandbox.faults.add(
-        {"vendor": "fal", "when": {"after_purchases": 10}, "effect": broke, "id": "broke"}
+        {
+            "id": "broke",
+            "vendor": "fal",
+            "operation": "submit",
+            "when": {"after_purchases": 10},
+            "effect": broke,
+        }
     )
     stopped = place.generate("--max-in-flight", "4")
     assert (stopped.code, stopped.rows) == (3, {"done": 12, "blocked": 4}), stopped
