@@ -123,7 +123,7 @@ async def _purchase(
     house.passing(Border.AFTER_ANSWER)
     await _write(house, desk, house.ledger.accept, claim, ticket)
     house.passing(Border.AFTER_TICKET)
-    await desk.gate.accepted()
+    desk.gate.accepted()
     return 1
 
 
@@ -162,9 +162,7 @@ async def _not_sold(
             desk.gate.check()
             return error
         case AccountBlocked():
-            await desk.gate.close(
-                error
-            )  # before it is written down, which others would not wait for
+            desk.gate.close(error)  # before it is written down, which others would not wait for
             await _write(house, desk, house.ledger.turn_away, claim, error)
             house.passing(Border.NO_WRITTEN)
             desk.gate.check()
@@ -176,7 +174,7 @@ async def _not_sold(
             stage = await _write(house, desk, house.ledger.lose, claim, doubt)
             house.passing(Border.NO_WRITTEN)
             if stage is Stage.IN_DOUBT:  # a callback may have been faster than the lost answer
-                await desk.gate.doubted(doubt)
+                desk.gate.doubted(doubt)
     return 0
 
 
@@ -210,14 +208,14 @@ async def _write(
 async def heed(desk: Desk, applied: Applied) -> None:
     """An alarm of the ledger closes the gate: our picture of this vendor's money is wrong."""
     if applied.alarm is Alarm.ABOVE_RESERVATION:
-        await desk.gate.close(
+        desk.gate.close(
             OverBudget(
                 f"{desk.seller.room.TITLE} charged more than was set aside: its price has changed. "
                 f"Say what it costs now: --price {desk.seller.name}=USD_PER_SECOND"
             )
         )
     elif applied.alarm is Alarm.STRAY_TICKET:
-        await desk.gate.close(
+        desk.gate.close(
             InDoubt(
                 f"{desk.seller.room.TITLE} sold something that no attempt stands for. Look at it "
                 "with `omnihuman status`."

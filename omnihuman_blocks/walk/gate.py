@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
@@ -45,7 +46,8 @@ class Gate:
         self._closed: OmniHumanError | None = None
         self._closed_at = 0.0
         self._doubts = 0
-        self._turn = asyncio.Condition()
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        """Thousands, in the order in which they came; each is woken once, when it is its turn."""
 
     @property
     def closed(self) -> OmniHumanError | None:
@@ -55,28 +57,30 @@ class Gate:
     @asynccontextmanager
     async def place(self, *, held: bool = False) -> AsyncGenerator[None, None]:
         """Waits for a place. `held`: the vendor has the job already, so nobody can turn it away."""
-        async with self._turn:
-            if not held:
-                await self._turn.wait_for(lambda: self._closed or self.out < self.limit)
-                self.check()
+        if held:
             self.out += 1
+        else:
+            await self._enter()
         try:
             yield
         finally:
             self.out -= 1
-            await asyncio.shield(self._wake())
+            self._let_in()
 
     def check(self) -> None:
         """Raises `GateClosed` once nobody may buy any more."""
         if self._closed is not None:
             raise GateClosed(self._closed)
 
-    async def close(self, cause: OmniHumanError) -> None:
+    def close(self, cause: OmniHumanError) -> None:
         """Closes for good. The first cause is the one that is told."""
         if self._closed is None:
             self._closed = cause
         self._closed_at = time.monotonic()
-        await self._wake()
+        while self._waiting:
+            waiting = self._waiting.popleft()
+            if not waiting.done():
+                waiting.set_exception(GateClosed(self._closed))
 
     def reopen(self, *, after: float = REOPEN_SECONDS) -> bool:
         """Lets one job at a time try again, where what closed the gate may have passed by now.
@@ -94,24 +98,45 @@ class Gate:
         """The vendor said "too many": as many as are out without this one are already too many."""
         self.limit = min(self.limit, pacing.narrowed(self.out - 1))
 
-    async def accepted(self) -> None:
+    def accepted(self) -> None:
         """A purchase went through."""
         self._doubts = 0
         if self.out >= self.limit:
             self.limit = pacing.widened(self.limit, self.most)
-            await self._wake()
+            self._let_in()
 
-    async def doubted(self, doubt: InDoubt) -> None:
+    def doubted(self, doubt: InDoubt) -> None:
         """A purchase's answer was lost. A row of them closes the gate."""
         self._doubts += 1
         if self._doubts >= DOUBTS_IN_A_ROW:
-            await self.close(
+            self.close(
                 InDoubt(
                     f"{DOUBTS_IN_A_ROW} answers in a row were lost at {self.name}; nothing more "
                     f"is bought there until it is looked into. The last one: {doubt}"
                 )
             )
 
-    async def _wake(self) -> None:
-        async with self._turn:
-            self._turn.notify_all()
+    async def _enter(self) -> None:
+        """Takes a place now, or is given one later; whoever leaves before gives it on."""
+        self.check()
+        if self.out < self.limit:
+            self.out += 1
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            await turn
+            self.check()  # it may have closed between the two
+        except BaseException:
+            if turn.done() and not turn.cancelled() and turn.exception() is None:
+                self.out -= 1
+                self._let_in()
+            raise
+
+    def _let_in(self) -> None:
+        """Gives the free places to those who have waited longest, and wakes nobody else."""
+        while self._waiting and self.out < self.limit:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                self.out += 1
+                turn.set_result(None)

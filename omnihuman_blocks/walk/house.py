@@ -121,7 +121,7 @@ class House:
     async def close_gates(self, cause: OmniHumanError) -> None:
         """Nothing more is bought here, from nobody; what was bought is waited for and fetched."""
         for desk in self.desks.values():
-            await desk.gate.close(cause)
+            desk.gate.close(cause)
 
     def wake(self, key: JobKey) -> None:
         """A vendor called about this job: whoever waits for it need not wait any longer."""

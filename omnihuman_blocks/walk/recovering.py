@@ -36,7 +36,7 @@ async def recover(house: House, desk: Desk, job: Job, state: JobState) -> bool:
     applied = await house.book(house.ledger.adopt, doubt.key, doubt.attempt, ticket, who="recovery")
     house.passing(Border.ADOPTED)
     await heed(desk, applied)
-    await desk.gate.accepted()
+    desk.gate.accepted()
     return True
 
 
@@ -74,7 +74,7 @@ async def _was_called(house: House, desk: Desk, job: Job, doubt: Doubt) -> bool:
     while True:
         state = await house.book(house.ledger.state, doubt.key)
         if state is None or state.stage is not Stage.IN_DOUBT:
-            await desk.gate.accepted()
+            desk.gate.accepted()
             return True
         wait = pacing.next_wait(age().total_seconds(), longest, None)
         if wait is None:

@@ -61,7 +61,7 @@ async def _ask_until_the_end(
             failures += 1
             refusals = refusals + 1 if isinstance(error, (Refused, AccountBlocked)) else 0
             if isinstance(error, AccountBlocked):
-                await desk.gate.close(error)
+                desk.gate.close(error)
             if refusals == REFUSALS or elapsed >= deadline:
                 return None
             wish = error.retry_after if isinstance(error, Transient) else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,7 @@ async def test_no_more_jobs_are_out_than_there_are_places() -> None:
 async def test_a_job_that_the_vendor_has_is_never_turned_away() -> None:
     """What was bought before is waited for, even where the gate is full or closed."""
     gate = Gate("vendor", most=1)
-    await gate.close(Stopped("enough"))
+    gate.close(Stopped("enough"))
     async with gate.place(held=True), gate.place(held=True):
         assert gate.out == 2
 
@@ -41,8 +42,8 @@ async def test_closing_wakes_everybody_who_waits_with_the_first_reason() -> None
     async with gate.place():
         waiting = [asyncio.ensure_future(gate.place().__aenter__()) for _ in range(3)]
         await asyncio.sleep(0)
-        await gate.close(AccountBlocked("no credit"))
-        await gate.close(Stopped("later"))
+        gate.close(AccountBlocked("no credit"))
+        gate.close(Stopped("later"))
         for waiter in waiting:
             with pytest.raises(GateClosed, match="no credit") as caught:
                 await asyncio.wait_for(waiter, 5)
@@ -69,10 +70,10 @@ async def test_too_many_narrows_and_every_sale_at_the_limit_widens() -> None:
     async with gate.place(), gate.place(), gate.place():
         gate.turned_away()
         assert gate.limit == 1
-        await gate.accepted()
+        gate.accepted()
         assert gate.limit == 2
         for _ in range(20):
-            await gate.accepted()
+            gate.accepted()
         assert gate.limit == 4  # at the limit no longer, so it is not known that more would fit
 
 
@@ -80,12 +81,12 @@ async def test_three_lost_answers_in_a_row_close_the_gate() -> None:
     """An outage must not hand a person a thousand riddles; one loss among sales is bad luck."""
     gate = Gate("vendor", most=10)
     for _ in range(DOUBTS_IN_A_ROW - 1):
-        await gate.doubted(InDoubt("lost"))
-    await gate.accepted()
+        gate.doubted(InDoubt("lost"))
+    gate.accepted()
     for _ in range(DOUBTS_IN_A_ROW - 1):
-        await gate.doubted(InDoubt("lost"))
+        gate.doubted(InDoubt("lost"))
     gate.check()
-    await gate.doubted(InDoubt("the last one"))
+    gate.doubted(InDoubt("the last one"))
     with pytest.raises(GateClosed, match="the last one") as caught:
         gate.check()
     assert isinstance(caught.value.cause, InDoubt)
@@ -94,7 +95,7 @@ async def test_three_lost_answers_in_a_row_close_the_gate() -> None:
 async def test_a_gate_is_tried_again_after_a_while_by_one_job_at_a_time() -> None:
     """The account was paid meanwhile, or it was not: one purchase finds out, not a hundred."""
     gate = Gate("vendor", most=10)
-    await gate.close(AccountBlocked("no credit"))
+    gate.close(AccountBlocked("no credit"))
     assert not gate.reopen()
     assert gate.reopen(after=0)
     assert (gate.closed, gate.limit) == (None, 1)
@@ -102,12 +103,12 @@ async def test_a_gate_is_tried_again_after_a_while_by_one_job_at_a_time() -> Non
         waiting = asyncio.ensure_future(gate.place().__aenter__())
         await asyncio.sleep(0)
         assert not waiting.done()
-        await gate.close(AccountBlocked("still no credit"))
+        gate.close(AccountBlocked("still no credit"))
         with pytest.raises(GateClosed, match="still"):
             await waiting
     assert gate.reopen(after=0)
     async with gate.place():
-        await gate.accepted()
+        gate.accepted()
     assert gate.limit == 2
 
 
@@ -115,6 +116,47 @@ async def test_a_gate_is_tried_again_after_a_while_by_one_job_at_a_time() -> Non
 async def test_what_only_a_person_can_judge_stays_closed(cause: OmniHumanError) -> None:
     """Riddles, bills above their reservation, and somebody who wanted to stop."""
     gate = Gate("vendor", most=10)
-    await gate.close(cause)
+    gate.close(cause)
     assert not gate.reopen(after=0)
     assert gate.closed is cause
+
+
+async def test_a_place_that_was_given_to_somebody_who_left_is_given_on() -> None:
+    """It is cancelled after its turn came and before it noticed."""
+    gate = Gate("vendor", most=1)
+    place = gate.place()
+    await place.__aenter__()
+    first, second = (asyncio.ensure_future(gate.place().__aenter__()) for _ in range(2))
+    await asyncio.sleep(0)
+    await place.__aexit__(None, None, None)
+    first.cancel()
+    await asyncio.wait([first, second])
+    assert first.cancelled()
+    assert gate.out == 1
+
+
+async def test_who_leaves_wakes_one_of_thousands(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else ten thousand rows would be woken ten thousand times."""
+    gate = Gate("vendor", most=1)
+    place = gate.place()
+    await place.__aenter__()
+    waiting = [asyncio.ensure_future(gate.place().__aenter__()) for _ in range(1000)]
+    await asyncio.sleep(0)
+    loop, woken = asyncio.get_running_loop(), []
+    call_soon = loop.call_soon
+
+    def counted(*arguments: Any, **options: Any) -> Any:
+        woken.append(arguments[0])
+        return call_soon(*arguments, **options)
+
+    monkeypatch.setattr(loop, "call_soon", counted)
+    await place.__aexit__(None, None, None)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert [each.done() for each in waiting].count(True) == 1
+    assert waiting[0].done()
+    assert len(woken) < 10
+    gate.close(Stopped("enough"))
+    ends = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [isinstance(end, GateClosed) for end in ends] == [False, *[True] * 999]
+    assert gate.out == 1
