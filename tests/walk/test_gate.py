@@ -126,7 +126,8 @@ async def test_a_place_that_was_given_to_somebody_who_left_is_given_on() -> None
     gate = Gate("vendor", most=1)
     place = gate.place()
     await place.__aenter__()
-    first, second = (asyncio.ensure_future(gate.place().__aenter__()) for _ in range(2))
+    others = [gate.place() for _ in range(2)]  # kept: a place that nobody holds on to is left
+    first, second = (asyncio.ensure_future(each.__aenter__()) for each in others)
     await asyncio.sleep(0)
     await place.__aexit__(None, None, None)
     first.cancel()
@@ -140,7 +141,8 @@ async def test_who_leaves_wakes_one_of_thousands(monkeypatch: pytest.MonkeyPatch
     gate = Gate("vendor", most=1)
     place = gate.place()
     await place.__aenter__()
-    waiting = [asyncio.ensure_future(gate.place().__aenter__()) for _ in range(1000)]
+    others = [gate.place() for _ in range(1000)]
+    waiting = [asyncio.ensure_future(each.__aenter__()) for each in others]
     await asyncio.sleep(0)
     loop, woken = asyncio.get_running_loop(), []
     call_soon = loop.call_soon
