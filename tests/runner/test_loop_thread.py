@@ -182,6 +182,39 @@ def test_an_interrupt_while_stopping_abandons(caplog: pytest.LogCaptureFixture) 
     assert "endless_purchase" in caplog.text
 
 
+def test_an_interrupt_right_after_the_wish_abandons(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The gate may be closed, and the second Ctrl-C be sent, before this thread begins to wait."""
+    begun = threading.Event()
+
+    async def endless_purchase() -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    async def walk() -> str:
+        await asyncio.shield(endless_purchase())
+        return "never"
+
+    thread = begin(grace_seconds=600)
+    submit(thread, walk)
+    assert begun.wait(10)
+    tell = thread._loop.call_soon_threadsafe
+
+    def tell_and_be_interrupted(*what: Any) -> None:
+        monkeypatch.undo()
+        tell(*what)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(thread._loop, "call_soon_threadsafe", tell_and_be_interrupted)
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        thread.stop()
+    thread._thread.join(60)
+    assert time.monotonic() - started < 60
+    assert "endless_purchase" in caplog.text
+
+
 def interrupt_during(wait: Callable[[], None]) -> None:
     """Sends a real SIGINT to this thread while it waits."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
