@@ -161,8 +161,8 @@ def test_an_interrupt_while_finishing_stops() -> None:
     assert answer.result(timeout=0) == "lost: it was cancelled"
 
 
-def test_an_interrupt_while_stopping_abandons(caplog: pytest.LogCaptureFixture) -> None:
-    """A second Ctrl-C does not wait for the grace period."""
+def begin_an_endless_purchase() -> LoopThread[str]:
+    """A loop with ten minutes of grace, for a purchase that takes for ever."""
     begun = threading.Event()
 
     async def endless_purchase() -> None:
@@ -176,6 +176,12 @@ def test_an_interrupt_while_stopping_abandons(caplog: pytest.LogCaptureFixture) 
     thread = begin(grace_seconds=600)
     submit(thread, walk)
     assert begun.wait(10)
+    return thread
+
+
+def test_an_interrupt_while_stopping_abandons(caplog: pytest.LogCaptureFixture) -> None:
+    """A second Ctrl-C does not wait for the grace period."""
+    thread = begin_an_endless_purchase()
     started = time.monotonic()
     interrupt_during(thread.stop)
     assert time.monotonic() - started < 60
@@ -186,19 +192,7 @@ def test_an_interrupt_right_after_the_wish_abandons(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The gate may be closed, and the second Ctrl-C be sent, before this thread begins to wait."""
-    begun = threading.Event()
-
-    async def endless_purchase() -> None:
-        begun.set()
-        await asyncio.Event().wait()
-
-    async def walk() -> str:
-        await asyncio.shield(endless_purchase())
-        return "never"
-
-    thread = begin(grace_seconds=600)
-    submit(thread, walk)
-    assert begun.wait(10)
+    thread = begin_an_endless_purchase()
     tell = thread._loop.call_soon_threadsafe
 
     def tell_and_be_interrupted(*what: Any) -> None:
